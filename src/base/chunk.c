@@ -1,0 +1,131 @@
+#include "base/chunk.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+/* Free memory kept for reuse, a class: enough for bursts, little beside the budget. */
+#define KEEP_BYTES (1u << 20)
+
+static size_t class_bytes(unsigned cls)
+{
+    return (size_t)4096 << (2 * cls);
+}
+
+void chunkpool_init(struct chunkpool *p, size_t budget_bytes)
+{
+    *p = (struct chunkpool){.budget_bytes = budget_bytes};
+}
+
+void chunkpool_fini(struct chunkpool *p)
+{
+    for (unsigned i = 0; i < CHUNK_CLASSES; i++)
+        while (p->free[i]) {
+            struct chunk *c = p->free[i];
+            p->free[i] = c->next;
+            free(c);
+        }
+}
+
+struct chunk *chunkpool_get(struct chunkpool *p, size_t n)
+{
+    unsigned cls = 0;
+    while (class_bytes(cls) - sizeof(struct chunk) < n)
+        CHECK(++cls < CHUNK_CLASSES);
+    struct chunk *c = p->free[cls];
+    if (c) {
+        p->free[cls] = c->next;
+        p->free_count[cls]--;
+    } else {
+        c = malloc(class_bytes(cls));
+        CHECK(c);
+    }
+    p->used_bytes += class_bytes(cls);
+    *c = (struct chunk){.cls = cls, .cap = (uint32_t)(class_bytes(cls) - sizeof(*c))};
+    return c;
+}
+
+static bool keep(const struct chunkpool *p, unsigned cls)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)p, (void)cls;
+    return false;
+#else
+    return (p->free_count[cls] + 1) * class_bytes(cls) <= KEEP_BYTES;
+#endif
+}
+
+void chunkpool_put(struct chunkpool *p, struct chunk *c)
+{
+    unsigned cls = c->cls;
+    CHECK(p->used_bytes >= class_bytes(cls));
+    p->used_bytes -= class_bytes(cls);
+    if (!keep(p, cls)) {
+        free(c);
+        return;
+    }
+    c->next = p->free[cls];
+    p->free[cls] = c;
+    p->free_count[cls]++;
+}
+
+/* Small leftovers get a small chunk, so that ten thousand slow readers of small answers cost
+ * little. */
+static void append_chunk(struct chunkq *q, struct chunkpool *p, size_t n)
+{
+    size_t small = class_bytes(0) - sizeof(struct chunk);
+    struct chunk *c = chunkpool_get(p, n <= small ? small : class_bytes(1) - sizeof(*c));
+    if (q->tail)
+        q->tail->next = c;
+    else
+        q->head = c;
+    q->tail = c;
+}
+
+void chunkq_add(struct chunkq *q, struct chunkpool *p, struct slice s)
+{
+    while (s.n) {
+        if (!q->tail || q->tail->end == q->tail->cap)
+            append_chunk(q, p, s.n);
+        struct chunk *c = q->tail;
+        size_t n = c->cap - c->end;
+        if (n > s.n)
+            n = s.n;
+        memcpy(c->data + c->end, s.p, n);
+        c->end += (uint32_t)n;
+        q->bytes += n;
+        s = slice_from(s, n);
+    }
+}
+
+int chunkq_peek(const struct chunkq *q, struct iovec *iov, int max)
+{
+    int n = 0;
+    for (struct chunk *c = q->head; c && n < max; c = c->next)
+        iov[n++] = (struct iovec){c->data + c->off, c->end - c->off};
+    return n;
+}
+
+void chunkq_consume(struct chunkq *q, struct chunkpool *p, size_t n)
+{
+    CHECK(n <= q->bytes);
+    q->bytes -= n;
+    while (n) {
+        struct chunk *c = q->head;
+        size_t have = c->end - c->off;
+        if (n < have) {
+            c->off += (uint32_t)n;
+            return;
+        }
+        n -= have;
+        q->head = c->next;
+        if (!q->head)
+            q->tail = NULL;
+        chunkpool_put(p, c);
+    }
+}
+
+void chunkq_clear(struct chunkq *q, struct chunkpool *p)
+{
+    chunkq_consume(q, p, q->bytes);
+}
