@@ -1,0 +1,280 @@
+/* The typed configuration: what a file means, with every default filled in. Made by config/load.h,
+ * read by whoever compiles a snapshot, `check` and `explain`.
+ *
+ *   config ── listeners[] ── rules[] ── conditions[]
+ *      │           │            └────── action ── forward ── groups[] ─┐ (index)
+ *      │           └── default_action                                  │
+ *      └── groups[] ◄──────────────────────────────────────────────────┘
+ *             └── targets[] ── addrs[]
+ *
+ * Owner: whoever got it from load; model_free() gives all of it back: everything below lives in
+ * its one arena. Immutable once loaded, so any thread may read it. All slices are NUL-terminated
+ * in the arena. Names are unique, references are resolved, values are in range: readers check
+ * nothing again. Times are in milliseconds. */
+#ifndef CONFIG_MODEL_H
+#define CONFIG_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/slice.h"
+#include "net/addr.h"
+
+#define CONFIG_NONE UINT64_MAX /* a size written as `none`: no limit */
+
+/* Where something was written. line 0: nowhere, it is a default. Line and column count from 1. */
+struct config_pos {
+    const char *file;
+    uint32_t line, column;
+};
+
+struct config_node {
+    struct slice zone; /* empty: no zone preference */
+};
+
+struct config_limits {
+    uint32_t max_connections; /* client connections, all workers */
+    uint32_t request_line_bytes;
+    uint32_t header_bytes;       /* one field line */
+    uint32_t request_head_bytes; /* request line and all fields; at most 256 KiB */
+    uint32_t response_head_bytes;
+    uint32_t headers; /* field lines of a head */
+    uint32_t trailers_bytes;
+    uint32_t chunk_line_bytes;
+    uint64_t body_bytes;          /* or CONFIG_NONE */
+    uint64_t buffer_memory_bytes; /* a worker; or CONFIG_NONE */
+};
+
+struct config_timeouts {
+    uint32_t shutdown_ms;
+    uint32_t drain_ms;
+    uint32_t request_head_ms;
+    uint32_t connect_ms;
+    uint32_t target_keep_alive_ms;
+    uint32_t linger_ms;
+    uint32_t half_close_ms;
+};
+
+enum config_output {
+    CONFIG_OUTPUT_OFF,
+    CONFIG_OUTPUT_STDERR,
+    CONFIG_OUTPUT_STDOUT,
+    CONFIG_OUTPUT_FILE,
+};
+
+enum config_log_level {
+    CONFIG_LOG_LEVEL_DEBUG,
+    CONFIG_LOG_LEVEL_INFO,
+    CONFIG_LOG_LEVEL_WARNING,
+    CONFIG_LOG_LEVEL_ERROR,
+};
+
+enum config_log_format {
+    CONFIG_LOG_FORMAT_TEXT,
+    CONFIG_LOG_FORMAT_JSON,
+};
+
+struct config_log {
+    enum config_log_level level;
+    enum config_log_format format;
+    enum config_output output;
+    struct slice path; /* absolute; only for CONFIG_OUTPUT_FILE */
+};
+
+enum config_access_log_format {
+    CONFIG_ACCESS_LOG_FORMAT_JSON,
+    CONFIG_ACCESS_LOG_FORMAT_COMBINED,
+};
+
+struct config_access_log {
+    enum config_output output; /* CONFIG_OUTPUT_OFF unless configured */
+    enum config_access_log_format format;
+    struct slice path; /* absolute; only for CONFIG_OUTPUT_FILE */
+    uint32_t buffer_bytes;
+    uint32_t flush_ms;
+};
+
+struct config_admin {
+    struct addr listen; /* AF_UNSPEC: off, the default */
+    struct config_pos pos;
+};
+
+/* --- listeners --- */
+
+enum config_protocol {
+    CONFIG_PROTOCOL_HTTP,
+    CONFIG_PROTOCOL_TCP,
+};
+
+enum config_desync {
+    CONFIG_DESYNC_MONITOR,
+    CONFIG_DESYNC_DEFENSIVE,
+    CONFIG_DESYNC_STRICTEST,
+};
+
+enum config_xff {
+    CONFIG_XFF_APPEND,
+    CONFIG_XFF_PRESERVE,
+    CONFIG_XFF_REMOVE,
+};
+
+/* A header that is put on every response of the listener, over the target's own. */
+struct config_response_header {
+    struct slice name; /* as on the wire: "Strict-Transport-Security" */
+    struct slice value;
+};
+
+/* All but idle_timeout_ms mean something on http listeners only. */
+struct config_listener_attributes {
+    uint32_t idle_timeout_ms; /* default 60 s, tcp 350 s */
+    uint32_t client_keep_alive_ms;
+    enum config_desync desync_mitigation_mode;
+    enum config_xff xff_header_processing;
+    bool xff_client_port;
+    bool drop_invalid_header_fields;
+    bool preserve_host_header;
+    bool server_header; /* false: `Server` is taken off the target's responses */
+    struct config_response_header *response_headers;
+    size_t response_headers_n;
+};
+
+enum config_condition_type {
+    CONFIG_CONDITION_HOST_HEADER,
+    CONFIG_CONDITION_PATH_PATTERN,
+};
+
+/* Values are OR-ed, the conditions of a rule AND-ed; at most one condition of a type a rule.
+ * Values are as typed: visible ASCII with the wildcards `*` and `?`. */
+struct config_condition {
+    enum config_condition_type type;
+    struct slice *values; /* at least one */
+    size_t values_n;
+    struct config_pos pos;
+};
+
+struct config_forward_group {
+    struct slice name;
+    size_t group; /* index into config.groups */
+    uint16_t weight;
+    struct config_pos pos;
+};
+
+struct config_forward {
+    struct config_forward_group *groups; /* at least one; the sum of weights is not 0 */
+    size_t groups_n;
+};
+
+/* Texts may hold #{protocol} #{host} #{port} #{path} #{query}, only where ELB allows them. What
+ * was not given is the keyword itself, except port: the default one of a changed protocol. */
+struct config_redirect {
+    struct slice protocol; /* "http", "https" or "#{protocol}" */
+    struct slice host;
+    struct slice port;
+    struct slice path;    /* begins with a slash */
+    struct slice query;   /* without `?`; may be empty */
+    uint16_t status_code; /* 301 302 303 307 308 */
+};
+
+struct config_fixed_response {
+    uint16_t status_code; /* 200-299, 400-599 */
+    struct slice content_type;
+    struct slice message_body; /* may be empty, and is for 204 and 205 */
+};
+
+enum config_action_type {
+    CONFIG_ACTION_FORWARD,
+    CONFIG_ACTION_REDIRECT,
+    CONFIG_ACTION_FIXED_RESPONSE,
+};
+
+struct config_action {
+    enum config_action_type type;
+    struct config_pos pos;
+    union {
+        struct config_forward forward;
+        struct config_redirect redirect;
+        struct config_fixed_response fixed_response;
+    };
+};
+
+struct config_rule {
+    struct slice name; /* unique in the listener; "rule-PRIORITY" when not given */
+    uint32_t priority; /* unique in the listener, lowest first */
+    struct config_condition *conditions; /* at least one */
+    size_t conditions_n;
+    struct config_action action;
+    struct config_pos pos;
+};
+
+struct config_listen {
+    struct addr addr;
+    struct config_pos pos;
+};
+
+struct config_listener {
+    struct slice name; /* unique */
+    enum config_protocol protocol;
+    struct config_listen *listen; /* at least one */
+    size_t listen_n;
+    struct config_listener_attributes attributes;
+    struct config_rule *rules; /* by priority; none on tcp */
+    size_t rules_n;
+    struct config_action default_action; /* on tcp: forward */
+    struct config_pos pos;
+};
+
+/* --- target groups --- */
+
+enum config_algorithm {
+    CONFIG_ALGORITHM_ROUND_ROBIN,
+};
+
+struct config_group_attributes {
+    enum config_algorithm algorithm;
+    uint32_t deregistration_delay_ms;
+    uint32_t retries; /* further targets or tries after the first */
+};
+
+struct config_target {
+    struct slice text;  /* the address as typed */
+    struct slice zone;  /* empty: none given */
+    uint16_t weight;    /* 0: gets nothing */
+    struct slice host;  /* a name to look up; empty when the address was literal */
+    uint16_t port;      /* of that name */
+    struct addr *addrs; /* each is a target; none: the name gave no answer (or was not looked up) */
+    size_t addrs_n;
+    struct config_pos pos;
+};
+
+struct config_group {
+    struct slice name; /* unique */
+    enum config_protocol protocol;
+    struct config_group_attributes attributes;
+    struct config_target *targets; /* may be none: 503 */
+    size_t targets_n;
+    bool used; /* by some action */
+    struct config_pos pos;
+};
+
+struct config {
+    struct arena arena; /* holds all that is below, and the struct itself */
+    const char *path;   /* the file, as given */
+    struct config_node node;
+    uint32_t workers;  /* threads; `auto` is already counted */
+    struct slice user; /* empty: stay who we are */
+    struct config_limits limits;
+    struct config_timeouts timeouts;
+    struct config_log log;
+    struct config_access_log access_log;
+    struct config_admin admin;
+    struct config_listener *listeners; /* at least one */
+    size_t listeners_n;
+    struct config_group *groups;
+    size_t groups_n;
+};
+
+void model_free(struct config *c); /* NULL is fine */
+
+#endif
