@@ -1,0 +1,102 @@
+/* A conn: one connected stream socket, over TCP or a unix socket, plain or through a transport.
+ *
+ * Owner: exactly one of session, link, probe or dial, moved by conn_own(). The owner's task is
+ * queued when something can be done; the conn itself never calls up and parses nothing.
+ *
+ *   socket ──event──▶ c->ready ──▶ owner's task ──conn_read──▶ scratch (or residue) ──▶ owner
+ *                                                                      │ conn_keep: the rest
+ *   socket ◀── one sendmsg ◀── conn_write(iov) ◀── owner               ▼
+ *                    └─ what it refused ─▶ c->out (chunks), sent when writable   residue
+ *
+ * Reading. conn_read() receives once into the loop's scratch. A short recv is the end: no second
+ * recv until the next event. The read watcher stays armed in steady state; only when an event
+ * came and the owner does not read is it stopped, by conn_settle(false), so that no
+ * level-triggered descriptor is left armed and unread. conn_unblock() queues the owner's task
+ * again once it can take bytes.
+ * Writing. There is one write path, so order holds by construction. Every conn_write() is
+ * accepted whole; owners look at conn_unsent() before producing more.
+ * Closing. conn_close() is idempotent, gives the descriptor back at once and the memory at the
+ * end of the turn.
+ * All functions: the thread of c->loop. Errors: ERR_AGAIN nothing now, ERR_EOF orderly end,
+ * ERR_RESET broken (both directions are dead).
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <sys/uio.h>
+
+#include "net/addr.h"
+#include "net/loop.h"
+
+struct conn;
+
+/* How bytes get to and from the descriptor. Return values are those of recv(2) and sendmsg(2)
+ * with errno; pending() tells of input that no event will announce. NULL: plain socket. */
+struct transport {
+    ssize_t (*recv)(struct conn *c, void *to, size_t n);
+    ssize_t (*send)(struct conn *c, const struct iovec *iov, int n);
+    bool (*pending)(const struct conn *c);
+    void (*shutdown)(struct conn *c);
+    void (*close)(struct conn *c);
+};
+
+struct conn {
+    uint32_t magic;
+    int fd; /* -1 once closed */
+    struct loop *loop;
+    struct task *task; /* the owner's; NULL: events are kept until somebody owns it */
+    const struct transport *transport;
+    void *transport_state;
+    struct ev_io io;
+    bool readable; /* an event or a full recv said so; a short one took it back */
+    bool writable; /* a write event came while output was waiting */
+    bool eof;      /* the peer's FIN was read */
+    bool broken;   /* RST, or a write failed for good */
+    bool want_more; /* what was kept is not enough: the next read appends to it */
+    bool shut_wanted, shut_done; /* FIN once all output is sent */
+    struct chunkq out;
+    struct chunk *residue; /* input that the owner left, NULL in steady state */
+    uint64_t received_bytes, sent_bytes;
+    struct addr peer;
+    struct reapable reapable;
+};
+
+/* limit: connections of this loop, both sides together. To be called once per loop. */
+void conn_pool_init(struct loop *l, unsigned limit);
+
+/* Takes fd (non-blocking, connected or connecting), also on failure, when it is closed and NULL
+ * is returned: the loop's connection limit. peer may be NULL. Reading is armed. */
+struct conn *conn_new(struct loop *l, int fd, const struct addr *peer);
+void conn_close(struct conn *c);
+/* The peer sees an RST instead of a FIN; unsent output is dropped. */
+void conn_reset(struct conn *c);
+/* Hands the conn to another owner; events already in hand queue its task. */
+void conn_own(struct conn *c, struct task *task);
+
+/* At the start of the owner's task: output that was waiting is sent if it can be. */
+MUST_USE enum err conn_flush(struct conn *c);
+/* At the end of each of the owner's tasks. may_read: the owner would take more bytes now; if some
+ * are there already its task is queued again, else the next event does that. Not may_read: input
+ * waits until conn_unblock() or a task that settles with true. */
+void conn_settle(struct conn *c, bool may_read);
+
+/* Input, at most max bytes beyond what was kept. Valid until the task returns or the next
+ * conn_read. Kept bytes are handed out first, without a syscall unless want_more.
+ * ERR_LIMIT: more was asked for although LOOP_RESIDUE_BYTES are kept already. */
+MUST_USE enum err conn_read(struct conn *c, size_t max, struct slice *in);
+/* `rest`, the tail of what conn_read gave, was not consumed; it may be empty. more: it is useless
+ * without bytes that follow it. To be called exactly once for every successful read. */
+void conn_keep(struct conn *c, struct slice rest, bool more);
+/* Input that no event will announce, or that an event has announced. */
+bool conn_has_input(const struct conn *c);
+/* Queues the owner's task when there is input: called by whoever made room. */
+void conn_unblock(struct conn *c);
+
+/* All of iov is taken: sent at once, or queued. ERR_RESET: the peer is gone, nothing of this call
+ * was sent. */
+MUST_USE enum err conn_write(struct conn *c, const struct iovec *iov, int n);
+size_t conn_unsent(const struct conn *c);
+/* FIN once all output is sent; idempotent. */
+void conn_shutdown(struct conn *c);
+
+#endif

@@ -1,0 +1,349 @@
+#include "net/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONN_MAGIC 0x434f4e4e
+#define IOV_MAX_OUT 16
+
+/* ---- watcher ---- */
+
+static void on_event(struct ev_loop *ev, struct ev_io *w, int revents)
+{
+    (void)ev;
+    struct conn *c = w->data;
+    if (revents & EV_READ)
+        c->readable = true;
+    if (revents & EV_WRITE)
+        c->writable = true;
+    if (c->task)
+        runq_push_polled(&c->loop->runq, c->task);
+}
+
+/* Stop and start in one turn reach the kernel as at most one epoll_ctl, none if nothing changed. */
+static void watch(struct conn *c, int events)
+{
+    if (ev_is_active(&c->io) && (c->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(c->loop->ev, &c->io);
+    ev_io_modify(&c->io, events);
+    if (events)
+        ev_io_start(c->loop->ev, &c->io);
+}
+
+static int watched(const struct conn *c)
+{
+    return ev_is_active(&c->io) ? c->io.events & (EV_READ | EV_WRITE) : 0;
+}
+
+static void arm(struct conn *c, int events)
+{
+    watch(c, watched(c) | events);
+}
+
+static void disarm(struct conn *c, int events)
+{
+    watch(c, watched(c) & ~events);
+}
+
+/* ---- life ---- */
+
+void conn_pool_init(struct loop *l, unsigned limit)
+{
+    pool_init(&l->conns, "conns", sizeof(struct conn), limit);
+}
+
+struct conn *conn_new(struct loop *l, int fd, const struct addr *peer)
+{
+    struct conn *c = pool_get(&l->conns);
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    *c = (struct conn){.magic = CONN_MAGIC, .fd = fd, .loop = l};
+    if (peer)
+        c->peer = *peer;
+    ev_io_init(&c->io, on_event, fd, EV_READ);
+    c->io.data = c;
+    ev_io_start(l->ev, &c->io);
+    return c;
+}
+
+static void conn_reap(struct reapable *r)
+{
+    struct conn *c = container_of(r, struct conn, reapable);
+    c->magic = 0;
+    pool_put(&c->loop->conns, c);
+}
+
+static void drop_residue(struct conn *c)
+{
+    if (c->residue)
+        chunkpool_put(&c->loop->chunks, c->residue);
+    c->residue = NULL;
+}
+
+void conn_close(struct conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->fd < 0)
+        return;
+    ev_io_stop(c->loop->ev, &c->io);
+    if (c->transport)
+        c->transport->close(c);
+    close(c->fd);
+    c->fd = -1;
+    c->task = NULL;
+    chunkq_clear(&c->out, &c->loop->chunks);
+    drop_residue(c);
+    c->reapable.reap = conn_reap;
+    loop_reap(c->loop, &c->reapable);
+}
+
+void conn_reset(struct conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->fd < 0)
+        return;
+    struct linger rst = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &rst, sizeof(rst));
+    conn_close(c);
+}
+
+void conn_own(struct conn *c, struct task *task)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    c->task = task;
+    if (task && (conn_has_input(c) || c->broken))
+        loop_push(c->loop, task);
+}
+
+/* ---- reading ---- */
+
+bool conn_has_input(const struct conn *c)
+{
+    if (c->residue && !c->want_more)
+        return true;
+    return c->readable || (c->transport && c->transport->pending(c));
+}
+
+void conn_unblock(struct conn *c)
+{
+    if (c->task && conn_has_input(c))
+        loop_push(c->loop, c->task);
+}
+
+static ssize_t receive(struct conn *c, void *to, size_t n)
+{
+    ssize_t got;
+    do
+        got = c->transport ? c->transport->recv(c, to, n) : recv(c->fd, to, n, 0);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* One recv behind the `kept` bytes that stand at the start of the scratch. */
+static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct slice *in)
+{
+    if (c->eof)
+        return ERR_EOF;
+    if (c->broken)
+        return ERR_RESET;
+    if (!c->readable && !(c->transport && c->transport->pending(c)))
+        return ERR_AGAIN;
+    if (max > LOOP_RECV_BYTES)
+        max = LOOP_RECV_BYTES;
+    ssize_t got = receive(c, c->loop->scratch + kept, max);
+    if (got > 0) {
+        c->readable = (size_t)got == max;
+        c->received_bytes += (size_t)got;
+        *in = slice_of(c->loop->scratch, kept + (size_t)got);
+        return OK;
+    }
+    c->readable = false;
+    if (got == 0) {
+        c->eof = true;
+        return ERR_EOF;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return ERR_AGAIN;
+    c->broken = true;
+    return ERR_RESET;
+}
+
+static enum err read_more(struct conn *c, size_t max, struct slice *in)
+{
+    struct chunk *r = c->residue;
+    size_t kept = r->end - r->off;
+    if (kept >= LOOP_RESIDUE_BYTES)
+        return ERR_LIMIT;
+    memcpy(c->loop->scratch, r->data + r->off, kept);
+    enum err e = read_scratch(c, kept, max, in);
+    if (e == OK)
+        drop_residue(c);
+    return e;
+}
+
+enum err conn_read(struct conn *c, size_t max, struct slice *in)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->fd >= 0 && max > 0);
+    struct chunk *r = c->residue;
+    if (!r)
+        return read_scratch(c, 0, max, in);
+    if (c->want_more)
+        return read_more(c, max, in);
+    size_t n = r->end - r->off;
+    *in = slice_of(r->data + r->off, n < max ? n : max);
+    return OK;
+}
+
+static bool inside(const struct chunk *r, const char *p)
+{
+    return r && p >= r->data && p <= r->data + r->cap;
+}
+
+void conn_keep(struct conn *c, struct slice rest, bool more)
+{
+    struct chunk *r = c->residue;
+    c->want_more = more;
+    if (inside(r, rest.p)) {
+        r->off = (uint32_t)(rest.p - r->data);
+        if (r->off == r->end)
+            drop_residue(c);
+        return;
+    }
+    CHECK(!r);
+    if (rest.n == 0)
+        return;
+    r = chunkpool_get(&c->loop->chunks, rest.n);
+    memcpy(r->data, rest.p, rest.n);
+    r->end = (uint32_t)rest.n;
+    c->residue = r;
+}
+
+void conn_settle(struct conn *c, bool may_read)
+{
+    if (c->fd < 0)
+        return;
+    if (c->eof || c->broken || (c->readable && !may_read))
+        disarm(c, EV_READ);
+    else
+        arm(c, EV_READ);
+    if (may_read)
+        conn_unblock(c);
+}
+
+/* ---- writing ---- */
+
+static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
+{
+    ssize_t sent;
+    do {
+        if (c->transport) {
+            sent = c->transport->send(c, iov, n);
+        } else if (n == 1) {
+            sent = send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+        } else {
+            struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+            sent = sendmsg(c->fd, &m, MSG_NOSIGNAL);
+        }
+    } while (sent < 0 && errno == EINTR);
+    if (sent > 0)
+        c->sent_bytes += (size_t)sent;
+    return sent;
+}
+
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+static enum err broken(struct conn *c)
+{
+    c->broken = true;
+    chunkq_clear(&c->out, &c->loop->chunks);
+    disarm(c, EV_WRITE);
+    return ERR_RESET;
+}
+
+static void finish_shutdown(struct conn *c)
+{
+    if (!c->shut_wanted || c->shut_done || c->out.bytes)
+        return;
+    c->shut_done = true;
+    if (c->transport)
+        c->transport->shutdown(c);
+    else
+        (void)shutdown(c->fd, SHUT_WR);
+}
+
+enum err conn_flush(struct conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->broken)
+        return ERR_RESET;
+    if (!c->writable)
+        return OK;
+    c->writable = false;
+    while (c->out.bytes) {
+        struct iovec iov[IOV_MAX_OUT];
+        int n = chunkq_peek(&c->out, iov, IOV_MAX_OUT);
+        ssize_t sent = transmit(c, iov, n);
+        if (sent < 0)
+            return would_block() ? OK : broken(c);
+        chunkq_consume(&c->out, &c->loop->chunks, (size_t)sent);
+    }
+    disarm(c, EV_WRITE);
+    finish_shutdown(c);
+    return OK;
+}
+
+static void queue_rest(struct conn *c, const struct iovec *iov, int n, size_t skip)
+{
+    for (int i = 0; i < n; i++) {
+        struct slice s = slice_of(iov[i].iov_base, iov[i].iov_len);
+        size_t sent = skip < s.n ? skip : s.n;
+        skip -= sent;
+        chunkq_add(&c->out, &c->loop->chunks, slice_from(s, sent));
+    }
+}
+
+enum err conn_write(struct conn *c, const struct iovec *iov, int n)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->fd >= 0 && !c->shut_wanted);
+    if (c->broken)
+        return ERR_RESET;
+    size_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    ssize_t sent = 0;
+    if (!c->out.bytes && total) {
+        sent = transmit(c, iov, n);
+        if (sent < 0 && !would_block())
+            return broken(c);
+        if (sent < 0)
+            sent = 0;
+    }
+    if ((size_t)sent == total)
+        return OK;
+    queue_rest(c, iov, n, (size_t)sent);
+    arm(c, EV_WRITE);
+    return OK;
+}
+
+size_t conn_unsent(const struct conn *c)
+{
+    return c->out.bytes;
+}
+
+void conn_shutdown(struct conn *c)
+{
+    c->shut_wanted = true;
+    if (!c->broken)
+        finish_shutdown(c);
+}
