@@ -1,0 +1,55 @@
+/* What one worker needs to proxy: the context that sessions and exchanges share.
+ * Owner: the worker (server/worker.h), or a test. Thread: the worker's. */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include "proxy/counters.h"
+#include "proxy/snapshot.h"
+#include "upstream/link.h"
+
+struct access_log;
+struct field;
+struct request_head;
+struct response_head;
+
+struct proxy {
+    struct loop *loop;
+    unsigned worker;
+    struct upstream upstream;
+    struct snapshot *snapshot;  /* the newest one adopted */
+    struct pool exchanges, sessions;
+    struct list session_list;
+    struct counters *counters;  /* this worker's */
+    struct access_log *access_log;
+    bool stopping;              /* sessions end after the request they are in */
+    struct field *fields;       /* parse scratch, limits.headers long, grown at adoption */
+    unsigned fields_cap;
+    /* Called when the last pin of an old snapshot is gone. Set by the owner. */
+    void (*released)(struct proxy *p, struct snapshot *s);
+    void *owner;
+};
+
+void proxy_init(struct proxy *p, struct loop *loop, unsigned worker, unsigned max_sessions);
+void proxy_fini(struct proxy *p);
+
+/* Takes over a newer snapshot: views and idle links of targets that left are dropped, sessions of
+ * listeners that left are told to end. The first call sets the first snapshot. */
+void proxy_adopt(struct proxy *p, struct snapshot *s);
+
+void proxy_pin(struct proxy *p, struct snapshot *s);
+void proxy_unpin(struct proxy *p, struct snapshot *s);
+
+/* A connection was accepted on the listener: makes its session. Takes fd always; over a limit it
+ * is answered (503 on http, RST on tcp) and closed. local: the address it came in on. */
+void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
+                  const struct addr *local);
+/* At max_connections: the answer of an overloaded listener, then close (SEMANTICS decision 17). */
+void proxy_refuse(struct proxy *p, unsigned slot, int fd);
+
+/* Graceful stop: idle sessions close now, others after their request; TCP sessions live on until
+ * the deadline. */
+void proxy_stop(struct proxy *p);
+/* The deadline passed: everything is cut. */
+void proxy_cut(struct proxy *p);
+
+#endif

@@ -1,0 +1,69 @@
+/* A snapshot: one loaded configuration, compiled and immutable, shared by all threads.
+ *
+ *   loader thread:   snapshot_compile(config)          touches nothing shared
+ *   control thread:  snapshot_bind (targets, slots) ─▶ publish ─▶ ... ─▶ snapshot_free
+ *   workers:         adopt; each exchange pins the newest one at its request head
+ *
+ * Pins are plain counts, one a worker, written by that worker only. When a worker has adopted a
+ * newer snapshot and its pins of an older one are back at 0 it says so once (proxy.h:
+ * `released`); after the last worker the control thread frees it.
+ */
+#ifndef PROXY_SNAPSHOT_H
+#define PROXY_SNAPSHOT_H
+
+#include "base/arena.h"
+#include "config/model.h"
+#include "proxy/router.h"
+#include "upstream/group.h"
+
+/* A listener as a snapshot has it. Identity: its name; `slot` is a small number that stands for
+ * the name as long as the process lives, so counters and sessions find it again. */
+struct listener {
+    struct slice name;
+    unsigned slot;
+    const struct config_listener *config;
+    const struct config *root;
+    struct router *router; /* rules and the default action; NULL on tcp */
+    struct action *tcp_action;
+};
+
+struct snapshot_local {
+    _Alignas(64) uint64_t pins;
+    bool released;
+};
+
+struct snapshot {
+    uint32_t magic;
+    uint64_t generation;
+    struct arena arena;
+    struct config *config; /* owned */
+    size_t listeners_n;
+    struct listener *listeners;
+    unsigned slots_n;          /* length of by_slot */
+    struct listener **by_slot; /* NULL: no such listener in this snapshot */
+    size_t groups_n;
+    struct group *groups; /* same order as config->groups */
+    unsigned workers;
+    struct snapshot_local *local; /* [workers] */
+    unsigned unreleased;          /* workers that still hold it; control thread */
+};
+
+/* Takes config (also on failure). Cannot fail on a verified configuration short of memory. */
+struct snapshot *snapshot_compile(struct config *config, unsigned workers);
+/* Control thread: gives listeners their slots (slots: names seen so far, grows) and members their
+ * targets, and stamps the generation. */
+struct slot_table;
+void snapshot_bind(struct snapshot *s, struct registry *registry, struct slot_table *slots,
+                   uint64_t generation);
+/* Control thread: the targets lose a reference; all of the memory goes. */
+void snapshot_free(struct snapshot *s, struct registry *registry);
+
+/* Names of all listeners since the start. Control thread. */
+#define SLOTS_MAX 4096
+struct slot_table {
+    unsigned n;
+    char *names[SLOTS_MAX];
+};
+void slot_table_fini(struct slot_table *t);
+
+#endif

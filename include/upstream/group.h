@@ -1,0 +1,53 @@
+/* A target group as one snapshot has it, and each worker's view of it.
+ *
+ * The group is immutable and shared. The view is one worker's pick order, made when it first
+ * picks; a pick is O(1) whatever the number of targets. Owner of both: the snapshot.
+ */
+#ifndef UPSTREAM_GROUP_H
+#define UPSTREAM_GROUP_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "upstream/target.h"
+
+struct member {
+    struct target *target;
+    struct slice zone;
+    uint16_t weight;
+};
+
+/* How connections to the targets of a group speak: chooses the back endpoint. */
+enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
+
+struct view {
+    bool built;
+    uint32_t n;      /* length of the sequence; 0: nobody may be picked */
+    uint32_t cursor; /* starts at random, so that workers do not move in step */
+    uint32_t *sequence;
+};
+
+struct group {
+    struct slice name;
+    enum group_wire wire;
+    uint64_t generation; /* of its snapshot */
+    unsigned retries;
+    uint32_t connect_timeout_ms;
+    uint32_t keep_alive_ms; /* of idle links */
+    size_t members_n;
+    struct member *members;
+    struct view *views; /* [workers] */
+};
+
+/* Smooth weighted round robin: every target w times in sum(w) places, evenly spread. Pure; the
+ * result lives in memory from malloc (NULL when all weights are 0) and its length goes to *n.
+ * Weights are divided by their gcd; beyond 65,536 places they are rounded to fit, at least one
+ * place for each target with a weight. */
+uint32_t *group_sequence(const uint16_t *weights, size_t n_weights, uint32_t *n);
+
+/* The next member in turn that is not among the `skip_n` in `skip`; NULL when there is none.
+ * Worker w's thread. */
+const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng,
+                                struct target *const *skip, unsigned skip_n);
+void group_fini(struct group *g); /* frees the views */
+
+#endif

@@ -1,0 +1,53 @@
+/* A lease: one exchange's right to a connection of some target of a group.
+ *
+ *   lease_begin ─▶ READY      an idle link was there: the normal case
+ *               ─▶ WAIT       connecting; lease->notify is queued when it is decided, then
+ *                             lease->state is READY or REFUSED
+ *               ─▶ REFUSED    nobody to connect to; lease->why tells
+ *
+ * A connect that fails goes on to the next untried target by itself, as long as tries are left:
+ * no byte of the request was written, so that is always allowed. A try with an untried target
+ * left gets at most LEASE_TRY_MS, so that a black-holed zone costs 2 s, not 10.
+ * lease_again() is for a link that died in use; whether the request may be sent again is
+ * proxy/retry.h's decision, not this module's.
+ * Owner: the exchange (embedded). Never calls back; cancelling (lease_end) is always legal.
+ */
+#ifndef UPSTREAM_LEASE_H
+#define UPSTREAM_LEASE_H
+
+#include "upstream/link.h"
+
+#define LEASE_TRY_MS    2000
+#define LEASE_TRIES_MAX 16
+
+enum lease_state { LEASE_NONE, LEASE_WAIT, LEASE_READY, LEASE_REFUSED };
+
+struct lease {
+    enum lease_state state;
+    struct upstream *up;
+    struct group *group;
+    struct task *notify;
+    const struct member *member; /* of the present try; NULL before the first */
+    struct link *link;
+    enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM */
+    bool reused;  /* the link has served before */
+    unsigned tries; /* so far */
+    struct target *tried[LEASE_TRIES_MAX];
+};
+
+void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify);
+MUST_USE enum lease_state lease_begin(struct lease *l);
+/* The link in hand died: drop it and take the next. Tries the same target again on a new
+ * connection when no other is left and the dead link was a reused one. */
+MUST_USE enum lease_state lease_again(struct lease *l);
+/* Are there tries left at all? */
+bool lease_can_retry(const struct lease *l);
+/* Gives back what is held. reusable: both halves finished cleanly. Idempotent. */
+void lease_end(struct lease *l, bool reusable);
+/* The same, and the target sees an RST. */
+void lease_abort(struct lease *l);
+
+/* From the link's task: the connect was decided. */
+void lease_link_done(struct lease *l, struct link *k, enum err e);
+
+#endif
