@@ -10,7 +10,8 @@
  * Owner: whoever got it from load; model_free() gives all of it back: everything below lives in
  * its one arena. Immutable once loaded, so any thread may read it. All slices are NUL-terminated
  * in the arena. Names are unique, references are resolved, values are in range: readers check
- * nothing again. Times are in milliseconds. */
+ * nothing again. Times are in milliseconds. Paths that were relative in the file begin with the
+ * directory of that file. */
 #ifndef CONFIG_MODEL_H
 #define CONFIG_MODEL_H
 
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "base/slice.h"
 #include "net/addr.h"
 
@@ -64,23 +66,15 @@ enum config_output {
     CONFIG_OUTPUT_FILE,
 };
 
-enum config_log_level {
-    CONFIG_LOG_LEVEL_DEBUG,
-    CONFIG_LOG_LEVEL_INFO,
-    CONFIG_LOG_LEVEL_WARNING,
-    CONFIG_LOG_LEVEL_ERROR,
-};
-
-enum config_log_format {
-    CONFIG_LOG_FORMAT_TEXT,
-    CONFIG_LOG_FORMAT_JSON,
+struct config_sink {
+    enum config_output output;
+    struct slice path; /* only for CONFIG_OUTPUT_FILE */
 };
 
 struct config_log {
-    enum config_log_level level;
-    enum config_log_format format;
-    enum config_output output;
-    struct slice path; /* absolute; only for CONFIG_OUTPUT_FILE */
+    enum log_level level;
+    enum log_format format;
+    struct config_sink sink; /* never off */
 };
 
 enum config_access_log_format {
@@ -89,15 +83,14 @@ enum config_access_log_format {
 };
 
 struct config_access_log {
-    enum config_output output; /* CONFIG_OUTPUT_OFF unless configured */
+    struct config_sink sink; /* CONFIG_OUTPUT_OFF unless configured */
     enum config_access_log_format format;
-    struct slice path; /* absolute; only for CONFIG_OUTPUT_FILE */
     uint32_t buffer_bytes;
     uint32_t flush_ms;
 };
 
 struct config_admin {
-    struct addr listen; /* AF_UNSPEC: off, the default */
+    struct addr listen; /* loopback or unix; AF_UNSPEC: off, the default */
     struct config_pos pos;
 };
 
@@ -223,6 +216,7 @@ struct config_listener {
     size_t rules_n;
     struct config_action default_action; /* on tcp: forward */
     struct config_pos pos;
+    bool broken; /* while loading: an error was found in it; later checks do not blame it twice */
 };
 
 /* --- target groups --- */
@@ -256,6 +250,7 @@ struct config_group {
     size_t targets_n;
     bool used; /* by some action */
     struct config_pos pos;
+    bool broken; /* as in a listener */
 };
 
 struct config {

@@ -50,6 +50,7 @@ static inline int addr_family(const struct addr *a)
 uint16_t addr_port(const struct addr *a); /* 0 for unix */
 void addr_set_port(struct addr *a, uint16_t port);
 bool addr_is_wildcard(const struct addr *a); /* 0.0.0.0 or [::] */
+bool addr_is_loopback(const struct addr *a); /* 127.0.0.0/8, ::1, and any unix address */
 
 /* Would two listening sockets want the same packets? Equal addresses, or one is a wildcard of the
  * same family and port. (IPv6 sockets of ours are V6ONLY: [::]:80 and 0.0.0.0:80 live together.) */

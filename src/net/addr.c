@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stddef.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 #define UNIX_PREFIX SLICE("unix:")
@@ -139,6 +140,15 @@ bool addr_is_wildcard(const struct addr *a)
     return addr_family(a) == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
 }
 
+bool addr_is_loopback(const struct addr *a)
+{
+    if (addr_family(a) == AF_INET)
+        return ntohl(a->in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (addr_family(a) == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+    return addr_family(a) == AF_UNIX;
+}
+
 bool addr_overlaps(const struct addr *a, const struct addr *b)
 {
     if (addr_family(a) != addr_family(b) || addr_family(a) == AF_UNIX)
@@ -173,15 +183,9 @@ bool addr_eq(const struct addr *a, const struct addr *b)
            scope(a) == scope(b) && slice_eq(identity(a), identity(b));
 }
 
-/* FNV-1a, then a finaliser: addresses of one subnet differ only in their last bits. */
 uint64_t addr_hash(const struct addr *a, uint64_t seed)
 {
-    struct slice id = identity(a);
-    uint64_t h = seed ^ 0xcbf29ce484222325u ^ ((uint64_t)addr_port(a) << 32);
-    for (size_t i = 0; i < id.n; i++)
-        h = (h ^ (unsigned char)id.p[i]) * 0x100000001b3u;
-    h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
-    return h ^ h >> 29;
+    return hash_bytes(identity(a), seed ^ hash_mix(addr_port(a) + 1u));
 }
 
 size_t addr_format_ip(const struct addr *a, char *to)

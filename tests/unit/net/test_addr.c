@@ -170,6 +170,25 @@ static void test_overlap_counts_the_wildcard_of_the_same_family(void **state)
     }
 }
 
+static void test_loopback_is_what_only_this_machine_reaches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool loopback;
+    } rows[] = {
+        {"127.0.0.1:1", true}, {"127.255.0.9:1", true}, {"128.0.0.1:1", false},
+        {"0.0.0.0:1", false},  {"[::1]:1", true},       {"[::]:1", false},
+        {"[::2]:1", false},    {"unix:/x", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct addr a = must_parse(rows[i].text);
+        assert_int_equal(addr_is_loopback(&a), rows[i].loopback);
+    }
+    struct addr none = {0};
+    assert_false(addr_is_loopback(&none));
+}
+
 static void test_a_v4_mapped_peer_becomes_plain_v4(void **state)
 {
     (void)state;
@@ -257,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_an_ip_alone_is_parsed_without_brackets),
         cmocka_unit_test(test_equality_is_family_address_and_port),
         cmocka_unit_test(test_overlap_counts_the_wildcard_of_the_same_family),
+        cmocka_unit_test(test_loopback_is_what_only_this_machine_reaches),
         cmocka_unit_test(test_a_v4_mapped_peer_becomes_plain_v4),
         cmocka_unit_test(test_what_the_kernel_gives_is_taken_as_it_is),
         cmocka_unit_test(test_a_cidr_matches_its_block_only),
