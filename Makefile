@@ -86,7 +86,7 @@ REPLAYER := $(if $(filter fuzz,$(BUILD)),,tests/fuzz/replay.c)
 $(O)/fuzz/%: tests/fuzz/fuzz_%.c $(REPLAYER) $(O)/libtenbin.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP $< $(REPLAYER) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -o $@
-$(O)/bench/%: bench/%.c $(O)/flags
+$(O)/bench/%: bench/%.c $(wildcard bench/*.h) $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $< $(LDFLAGS) -lm -o $@
 
