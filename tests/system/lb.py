@@ -1,0 +1,261 @@
+"""The real tenbin binary, started from YAML written in the test.
+
+`$name` in the YAML is a keyword argument of start() (a target's address), or else a free port that
+lb.port("name") tells; `$dir` is the test's own directory. Workers, admin, access log and a short
+log flush are added unless the test writes those keys itself.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import ports
+import wire
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import sanitize
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = pathlib.Path(os.environ.get("TENBIN_BIN", ROOT / "build/asan/tenbin"))
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+DEFAULTS = {
+    "workers": "workers: 2",
+    "admin": 'admin: {listen: "127.0.0.1:$admin"}',
+    "access_log": "access_log: {path: $dir/access.log, format: json, flush: 100ms}",
+}
+
+PORTS = ports.Ports()
+LIBC = ctypes.CDLL(None)
+
+
+def eventually(condition, what="the condition", seconds=8.0):
+    """Waits until condition() is true and returns its value."""
+    until = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < until, f"{what} did not come true in {seconds} s (last: {value!r})"
+        time.sleep(0.02)
+
+
+def die_with_parent():
+    """In the child: a test process that is killed leaves no tenbin behind."""
+    LIBC.prctl(1, signal.SIGKILL)
+
+
+class Tenbin:
+    """One running process. Everything about it lives in `dir`."""
+
+    def __init__(self, directory, text, env=None, wrapper=(), ready=True, **names):
+        self.dir = pathlib.Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.path = self.dir / "tenbin.yaml"
+        self.names, self.ports, self.clients = names, {}, []
+        self.env, self.wrapper, self.text = {**sanitize.environment(), **(env or {})}, wrapper, text
+        self.process = None
+        self.ended_by_test = False
+        self.begin(ready)
+
+    # --- life
+
+    def begin(self, ready, tries=3):
+        """Starts it; ports that somebody took meanwhile are chosen again."""
+        for attempt in range(tries):
+            self.write(self.text)
+            self.log = open(self.dir / "stderr", "wb")
+            self.process = subprocess.Popen([*self.wrapper, str(BINARY), "run", "-c", str(self.path)], env=self.env,
+                                            cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log,
+                                            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            if not ready or self.becomes_ready():
+                return
+            if "in use" not in self.stderr() or attempt + 1 == tries:
+                raise AssertionError(f"tenbin did not start (exit code {self.process.poll()}):\n{self.stderr()}")
+            self.ports.clear()
+
+    def becomes_ready(self):
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                return False
+            try:
+                if self.admin("/healthz").status == 200:
+                    return True
+            except (OSError, AssertionError):
+                pass
+            time.sleep(0.02)
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError(f"tenbin is not ready after {START_SECONDS} s:\n{self.stderr()}")
+
+    def write(self, text):
+        """Makes `text` the configuration file, all at once."""
+        missing = [line for key, line in DEFAULTS.items() if not re.search(rf"^{key}:", dedent(text), re.M)]
+        whole = "\n".join(missing) + "\n" + dedent(text)
+        whole = re.sub(r"\$([a-z_][a-z_0-9]*)", lambda m: str(self.value(m.group(1))), whole)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(whole)
+        fresh.rename(self.path)
+
+    def value(self, name):
+        if name == "dir":
+            return self.dir
+        return self.names[name] if name in self.names else self.port(name)
+
+    def port(self, name="web"):
+        if name not in self.ports:
+            self.ports[name] = PORTS.take()
+        return self.ports[name]
+
+    def hup(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def reload(self, text, **names):
+        """Writes a new file and returns when its snapshot serves."""
+        self.names.update(names)
+        before = self.status()["generation"]
+        self.write(text)
+        self.hup()
+        eventually(lambda: self.status()["generation"] > before, "the reload", 15)
+
+    def stop(self, sig=signal.SIGTERM, seconds=STOP_SECONDS):
+        """Asks it to end and returns the exit code."""
+        self.ended_by_test = True
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"no end {seconds} s after signal {sig}:\n{self.stderr()}") from None
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    # --- talking to it
+
+    def connect(self, name="web", **keywords):
+        """A raw client; closed at the end of the test."""
+        client = wire.Client(self.port(name), **keywords)
+        self.clients.append(client)
+        return client
+
+    def close_clients(self):
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+
+    def admin(self, path, where="admin"):
+        client = wire.Client(self.port(where) if where in self.ports or "/" not in where else where)
+        try:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
+            return client.response()
+        finally:
+            client.close()
+
+    def status(self):
+        answer = self.admin("/status")
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def metrics(self):
+        """{'tenbin_requests_total{code="200",listener="web"}': 3.0}, labels sorted."""
+        values = {}
+        for line in self.admin("/metrics").body.decode().splitlines():
+            match = re.match(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$", line)
+            if match:
+                labels = sorted(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match.group(2) or ""))
+                inside = ",".join(f'{k}="{v}"' for k, v in labels)
+                values[match.group(1) + (f"{{{inside}}}" if inside else "")] = float(match.group(3))
+        return values
+
+    # --- what it holds
+
+    def gauges(self):
+        """Everything that must be zero when nobody is connected."""
+        status = self.status()
+        gauges = {"connections": status["connections"]}
+        for group in status["groups"]:
+            for target in group["targets"]:
+                gauges[f"in_flight {group['name']} {target['address']}"] = target["in_flight"]
+        for name, value in status.get("pools", {}).items():
+            gauges[f"pool {name}"] = value
+        return gauges
+
+    def settle(self, seconds=8):
+        """Waits until all gauges are zero."""
+        eventually(lambda: not any(self.gauges().values()) or None, f"gauges at zero {self.gauges()}", seconds)
+
+    def cpu_seconds(self):
+        """CPU time of all threads so far."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def cpu_share(self, seconds):
+        """CPU used over the next seconds, as a share of one core."""
+        before, begin = self.cpu_seconds(), time.monotonic()
+        time.sleep(seconds)
+        return (self.cpu_seconds() - before) / (time.monotonic() - begin)
+
+    def rss_bytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M).group(1)) * 1024
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    # --- what it wrote
+
+    def stderr(self):
+        return (self.dir / "stderr").read_text(errors="replace")
+
+    def access_log(self, name="access.log"):
+        """All whole lines so far, parsed."""
+        path = self.dir / name
+        text = path.read_text() if path.exists() else ""
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
+    def log_line(self, **expected):
+        """Waits for the one line of the access log that has these fields and returns it."""
+        def matching():
+            return [line for line in self.access_log() if all(line.get(k) == v for k, v in expected.items())]
+        lines = eventually(matching, f"an access log line with {expected} among {self.access_log()}")
+        assert len(lines) == 1, f"{len(lines)} lines with {expected}"
+        return lines[0]
+
+    def assert_clean(self):
+        """Ends it, if the test did not, and asserts that nothing was left and nothing went wrong."""
+        self.close_clients()
+        if not self.ended_by_test and self.process.poll() is None:
+            self.settle()
+            code = self.stop()
+            assert code == 0, f"exit code {code} after SIGTERM:\n{self.stderr()}"
+        report = sanitize.report_in(self.stderr())
+        assert report is None, f"{report}\n{self.stderr()}"
+        assert self.ended_by_test, f"tenbin ended by itself with exit code {self.process.poll()}:\n{self.stderr()}"
+
+
+def dedent(text):
+    """YAML indented as the test's source is."""
+    lines = text.strip("\n").split("\n")
+    indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    return "\n".join(line[indent:] for line in lines) + "\n"
+
+
+def run(*arguments, **keywords):
+    """A tenbin command that is expected to end by itself."""
+    return subprocess.run([str(BINARY), *map(str, arguments)], env=sanitize.environment(), text=True,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=30, **keywords)
