@@ -15,6 +15,7 @@
 #include "config/model.h"
 #include "proxy/router.h"
 #include "upstream/group.h"
+#include "upstream/registry.h"
 
 /* A listener as a snapshot has it. Identity: its name; `slot` is a small number that stands for
  * the name as long as the process lives, so counters and sessions find it again. */

@@ -20,10 +20,10 @@ struct member {
 enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
 
 struct view {
-    bool built;
-    uint32_t n;      /* length of the sequence; 0: nobody may be picked */
-    uint32_t cursor; /* starts at random, so that workers do not move in step */
-    uint32_t *sequence;
+    _Alignas(64) bool built; /* workers move their cursors at every pick: a cache line each */
+    uint32_t n;              /* length of the sequence; 0: nobody may be picked */
+    uint32_t cursor;         /* starts at random, so that workers do not move in step */
+    uint32_t *sequence;      /* indices of members */
 };
 
 struct group {
@@ -35,19 +35,26 @@ struct group {
     uint32_t keep_alive_ms; /* of idle links */
     size_t members_n;
     struct member *members;
+    unsigned workers;
     struct view *views; /* [workers] */
 };
 
-/* Smooth weighted round robin: every target w times in sum(w) places, evenly spread. Pure; the
+#define GROUP_SEQUENCE_MAX 65536
+
+/* Gives the group its views and zeroes the rest, which is the caller's to fill in. */
+void group_init(struct group *g, unsigned workers);
+void group_fini(struct group *g); /* frees the views */
+
+/* Smooth weighted round robin: every target w times in sum(w) places, evenly spread, and nobody
+ * twice in a row (the end joins the beginning) unless its weight leaves no other way. Pure; the
  * result lives in memory from malloc (NULL when all weights are 0) and its length goes to *n.
- * Weights are divided by their gcd; beyond 65,536 places they are rounded to fit, at least one
- * place for each target with a weight. */
-uint32_t *group_sequence(const uint16_t *weights, size_t n_weights, uint32_t *n);
+ * Weights are divided by their gcd; beyond GROUP_SEQUENCE_MAX places they are rounded to fit, at
+ * least one place for each target with a weight. Time: n log(targets). */
+uint32_t *group_sequence(const uint16_t *weights, size_t weights_n, uint32_t *n);
 
 /* The next member in turn that is not among the `skip_n` in `skip`; NULL when there is none.
- * Worker w's thread. */
+ * At most one lap. Thread: that worker's. */
 const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng,
                                 struct target *const *skip, unsigned skip_n);
-void group_fini(struct group *g); /* frees the views */
 
 #endif

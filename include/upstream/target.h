@@ -2,10 +2,14 @@
  * here and survives reloads: counters, idle links, later health. Weight and zone are membership
  * and live in the snapshot (upstream/group.h).
  *
- * Owner: the registry, on the control thread. Live snapshots hold references; a target goes when
- * no live snapshot names it and nothing is in flight to it.
+ * Owner: the registry (upstream/registry.h), on the control thread. Live snapshots hold
+ * references; a target goes when no live snapshot names it and nothing is in flight to it.
  * `local[w]` is worker w's own corner, on its own cache lines: only that worker writes it, others
  * read the counters.
+ *
+ * A worker that outlives the snapshot it got the target from (a tunnel) is known by its counters
+ * alone. So lowering in_flight or idle_links is the last thing it does to a target, and going from
+ * leased to idle it raises idle_links before it lowers in_flight.
  */
 #ifndef UPSTREAM_TARGET_H
 #define UPSTREAM_TARGET_H
@@ -33,25 +37,19 @@ struct target {
     _Atomic uint64_t generation;  /* newest snapshot that names it; set before that is published */
     unsigned refs;                /* live snapshots that name it; control thread only */
     struct list node;             /* in the registry */
+    struct target *same_bucket;   /* in the registry's table */
     struct target_local *local;   /* [workers] */
 };
 
+/* Made with no references; control thread. target_free() is for the registry. */
+struct target *target_new(struct slice group, const struct addr *addr, unsigned workers);
+void target_free(struct target *t);
+
+/* Does a worker still hold it? Any thread; the answer no is final once no snapshot names it. */
+bool target_busy(const struct target *t);
+
+/* Sums over the workers; any thread. */
 uint64_t target_in_flight(const struct target *t);
 uint64_t target_requests(const struct target *t);
-
-/* All targets of the process. Control thread only. */
-struct registry {
-    unsigned workers;
-    struct list targets;
-};
-
-void registry_init(struct registry *r, unsigned workers);
-void registry_fini(struct registry *r);
-/* Finds or makes; one more reference. */
-struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr);
-void registry_release(struct registry *r, struct target *t);
-/* Frees what nobody names any more and has nothing in flight; what is still busy waits for the
- * next call. */
-void registry_sweep(struct registry *r);
 
 #endif

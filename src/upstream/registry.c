@@ -1,0 +1,106 @@
+#include "upstream/registry.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+#define BUCKETS_MIN 64
+
+static struct target **new_buckets(size_t n)
+{
+    struct target **b = calloc(n, sizeof(struct target *));
+    CHECK(b);
+    return b;
+}
+
+static struct target **bucket_of(const struct registry *r, struct slice group,
+                                 const struct addr *addr)
+{
+    return &r->buckets[addr_hash(addr, hash_bytes(group, 0)) & (r->buckets_n - 1)];
+}
+
+void registry_init(struct registry *r, unsigned workers)
+{
+    *r = (struct registry){.workers = workers, .buckets_n = BUCKETS_MIN};
+    list_init(&r->targets);
+    r->buckets = new_buckets(r->buckets_n);
+}
+
+static void link_in(struct registry *r, struct target *t)
+{
+    struct target **b = bucket_of(r, t->group, &t->addr);
+    t->same_bucket = *b;
+    *b = t;
+}
+
+static void grow(struct registry *r)
+{
+    free(r->buckets);
+    r->buckets_n *= 2;
+    r->buckets = new_buckets(r->buckets_n);
+    list_each(n, tmp, &r->targets)
+        link_in(r, list_entry(n, struct target, node));
+}
+
+static struct target *find(const struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = *bucket_of(r, group, addr);
+    while (t && !(addr_eq(&t->addr, addr) && slice_eq(t->group, group)))
+        t = t->same_bucket;
+    return t;
+}
+
+static struct target *add(struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = target_new(group, addr, r->workers);
+    list_push_back(&r->targets, &t->node);
+    if (++r->count > r->buckets_n)
+        grow(r); /* links it in with all the others */
+    else
+        link_in(r, t);
+    return t;
+}
+
+struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = find(r, group, addr);
+    if (!t)
+        t = add(r, group, addr);
+    t->refs++;
+    return t;
+}
+
+void registry_release(struct registry *r, struct target *t)
+{
+    (void)r;
+    CHECK(t->refs > 0);
+    t->refs--;
+}
+
+static void drop(struct registry *r, struct target *t)
+{
+    struct target **at = bucket_of(r, t->group, &t->addr);
+    while (*at != t)
+        at = &(*at)->same_bucket;
+    *at = t->same_bucket;
+    r->count--;
+    target_free(t);
+}
+
+void registry_sweep(struct registry *r)
+{
+    list_each(n, tmp, &r->targets) {
+        struct target *t = list_entry(n, struct target, node);
+        if (t->refs == 0 && !target_busy(t))
+            drop(r, t);
+    }
+}
+
+void registry_fini(struct registry *r)
+{
+    while (!list_empty(&r->targets))
+        drop(r, list_first(&r->targets, struct target, node));
+    free(r->buckets);
+    r->buckets = NULL;
+}

@@ -1,0 +1,88 @@
+#include "upstream/target.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define TARGET_MAGIC 0x54415247
+
+static struct slice copy_text(struct slice s)
+{
+    char *p = malloc(s.n + 1);
+    CHECK(p);
+    memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    return slice_of(p, s.n);
+}
+
+static struct target_local *new_locals(unsigned workers)
+{
+    size_t bytes = workers * sizeof(struct target_local);
+    struct target_local *l = aligned_alloc(_Alignof(struct target_local), bytes);
+    CHECK(l);
+    memset(l, 0, bytes);
+    for (unsigned w = 0; w < workers; w++)
+        list_init(&l[w].idle);
+    return l;
+}
+
+struct target *target_new(struct slice group, const struct addr *addr, unsigned workers)
+{
+    char text[ADDR_TEXT_MAX];
+    struct target *t = calloc(1, sizeof(*t));
+    CHECK(t && workers);
+    t->magic = TARGET_MAGIC;
+    t->workers = workers;
+    t->group = copy_text(group);
+    t->addr = *addr;
+    t->text = copy_text(slice_of(text, addr_format(addr, text)));
+    t->local = new_locals(workers);
+    list_init(&t->node);
+    return t;
+}
+
+void target_free(struct target *t)
+{
+    CHECK_MAGIC(t, TARGET_MAGIC);
+    CHECK(t->refs == 0);
+    for (unsigned w = 0; w < t->workers; w++)
+        CHECK(list_empty(&t->local[w].idle));
+    list_del(&t->node);
+    t->magic = 0;
+    free((char *)(uintptr_t)t->group.p);
+    free((char *)(uintptr_t)t->text.p);
+    free(t->local);
+    free(t);
+}
+
+/* Pairs with the release of counter_sub(): after 0, all that the worker did to the target before is
+ * seen. In-flight first: a lease that became an idle link meanwhile is then found as one. */
+static bool held_by(const struct target_local *l)
+{
+    return atomic_load_explicit(&l->in_flight.v, memory_order_acquire) != 0 ||
+           atomic_load_explicit(&l->idle_links.v, memory_order_acquire) != 0;
+}
+
+bool target_busy(const struct target *t)
+{
+    for (unsigned w = 0; w < t->workers; w++)
+        if (held_by(&t->local[w]))
+            return true;
+    return false;
+}
+
+uint64_t target_in_flight(const struct target *t)
+{
+    uint64_t sum = 0;
+    for (unsigned w = 0; w < t->workers; w++)
+        sum += counter_get(&t->local[w].in_flight);
+    return sum;
+}
+
+uint64_t target_requests(const struct target *t)
+{
+    uint64_t sum = 0;
+    for (unsigned w = 0; w < t->workers; w++)
+        sum += counter_get(&t->local[w].requests);
+    return sum;
+}
