@@ -11,6 +11,7 @@
 #define TEXT_U64_MAX 20 /* digits of 2^64-1 */
 
 size_t text_u64(char *to, uint64_t v);
+void text_digits6(char *to, uint32_t v); /* always six: "000042"; v is below a million */
 size_t text_hex(char *to, uint64_t v); /* lower case, no leading zeros, "0" for 0 */
 
 /* A JSON string with its quotes. cap must be at least 2; a string that does not fit is cut at a

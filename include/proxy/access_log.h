@@ -54,13 +54,15 @@ struct access_buffer {
     void *output;           /* where it goes: the sink's */
     void *home;             /* where it returns to: the sink's */
     size_t n;
-    char data[]; /* access_log_buffer_bytes() */
+    size_t cap;
+    char data[];
 };
 
 struct access_sink {
-    /* Takes a buffer with bytes in it (NULL: nothing to hand over) and gives an empty one, or NULL
-     * when there is none: then lines are dropped until one is there at a later call. */
-    struct access_buffer *(*swap)(void *ctx, struct access_buffer *full);
+    /* Takes `used` (NULL: nothing to hand over; it may be empty) and gives an empty buffer with
+     * `bytes` of data; 0: none is wanted. NULL when none is free: lines are dropped until a later
+     * call gives one. Must not wait. */
+    struct access_buffer *(*swap)(void *ctx, struct access_buffer *used, size_t bytes);
     void *ctx;
 };
 
@@ -78,18 +80,17 @@ struct access_log {
     struct counter lines, dropped;
 };
 
+/* Off until it is configured. */
 void access_log_init(struct access_log *log, struct loop *loop, struct access_sink sink);
-/* Hands over what is buffered. */
+/* Hands over what is buffered; off afterwards. */
 void access_log_fini(struct access_log *log);
 
 /* From a configuration; what was buffered for the old one is handed over first. output goes into
  * each buffer, for the sink. */
-void access_log_configure(struct access_log *log, const struct config_access_log *c, void *output);
+void access_log_configure(struct access_log *log, const struct config_access_log *c,
+                          void *output);
 /* Now, whatever the buffer's age. */
 void access_log_flush(struct access_log *log);
-
-/* Room that a buffer's data needs. */
-size_t access_log_buffer_bytes(const struct config_access_log *c);
 
 /* False: do not bother to fill an entry. NULL is off. */
 static inline bool access_log_on(const struct access_log *log)

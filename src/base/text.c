@@ -2,15 +2,31 @@
 
 #include "base/check.h"
 
+/* "00" to "99": two digits a division. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
 size_t text_u64(char *to, uint64_t v)
 {
     char tmp[TEXT_U64_MAX];
-    size_t n = 0;
-    do
-        tmp[sizeof(tmp) - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    memcpy(to, tmp + sizeof(tmp) - n, n);
+    char *p = tmp + sizeof(tmp);
+    for (; v >= 100; v /= 100)
+        memcpy(p -= 2, pairs + 2 * (v % 100), 2);
+    if (v >= 10)
+        memcpy(p -= 2, pairs + 2 * v, 2);
+    else
+        *--p = (char)('0' + v);
+    size_t n = (size_t)(tmp + sizeof(tmp) - p);
+    memcpy(to, p, n);
     return n;
+}
+
+void text_digits6(char *to, uint32_t v)
+{
+    for (int i = 4; i >= 0; i -= 2, v /= 100)
+        memcpy(to + i, pairs + (size_t)2 * (v % 100), 2);
 }
 
 size_t text_hex(char *to, uint64_t v)
@@ -63,31 +79,66 @@ static bool needs_no_escape(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+#define EACH_BYTE(b) (~0ull / 255 * (b))
+
+/* Eight at a time: a byte's top bit is set in the result when it is a control character, a quote,
+ * a backslash or not below 0x7f. A byte above one that needs an escape may be reported too, which
+ * costs nothing but the slow path. */
+static uint64_t escapes_in(uint64_t word)
+{
+    uint64_t quote = word ^ EACH_BYTE('"'), backslash = word ^ EACH_BYTE('\\');
+    return (word | (word + EACH_BYTE(1)) | (word - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) |
+            (backslash - EACH_BYTE(1))) &
+           EACH_BYTE(0x80);
+}
+
+/* The bytes at the start of s that need no escape, as far as they fit; returns how many. */
+static size_t copy_plain(char *to, size_t room, struct slice s)
+{
+    size_t i = 0, n = s.n < room ? s.n : room;
+    for (uint64_t word; i + 8 <= n; i += 8) {
+        memcpy(&word, s.p + i, 8);
+        if (escapes_in(word))
+            break;
+        memcpy(to + i, &word, 8);
+    }
+    for (; i < n && needs_no_escape((unsigned char)s.p[i]); i++)
+        to[i] = s.p[i];
+    return i;
+}
+
+/* One character that copy_plain left: how many bytes of s it takes, and in *n of `out`. */
+static size_t encode(char out[6], size_t *n, struct slice s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t in = *p >= 0x80 ? utf8_len(p, s.n) : 0;
+    if (!in) {
+        *n = escape(out, *p);
+        return 1;
+    }
+    memcpy(out, p, in);
+    *n = in;
+    return in;
+}
+
 size_t text_json(char *to, size_t cap, struct slice s)
 {
     CHECK(cap >= 2);
     size_t w = 0;
     to[w++] = '"';
-    for (size_t i = 0; i < s.n;) {
-        const unsigned char *p = (const unsigned char *)s.p + i;
-        if (needs_no_escape(*p)) {
-            if (w + 2 > cap)
-                break;
-            to[w++] = (char)*p;
-            i++;
-            continue;
-        }
+    for (;;) {
+        size_t n = copy_plain(to + w, cap - w - 1, s);
+        w += n;
+        s = slice_from(s, n);
+        if (s.n == 0 || w + 1 == cap)
+            break;
         char out[6];
-        size_t in = *p >= 0x80 ? utf8_len(p, s.n - i) : 0, n = in;
-        if (in)
-            memcpy(out, p, in);
-        else
-            n = escape(out, *p), in = 1;
+        size_t in = encode(out, &n, s);
         if (w + n + 1 > cap)
             break;
         memcpy(to + w, out, n);
         w += n;
-        i += in;
+        s = slice_from(s, in);
     }
     to[w++] = '"';
     return w;
