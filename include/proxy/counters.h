@@ -32,5 +32,7 @@ void counters_init(struct counters *c);
 void counters_fini(struct counters *c);
 /* This worker only: makes the block on first use. */
 struct listener_counters *counters_of(struct counters *c, unsigned slot);
+/* Any thread: NULL when the slot was never used here. */
+const struct listener_counters *counters_peek(const struct counters *c, unsigned slot);
 
 #endif
