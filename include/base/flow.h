@@ -20,7 +20,7 @@
 
 #define FLOW_CAP_BYTES       (64u * 1024)
 #define FLOW_CAP_TIGHT_BYTES (4u * 1024) /* above 75 % of limits.buffer_memory */
-#define FLOW_IOV_MAX         8
+#define FLOW_IOV_MAX         20 /* pieces that a full flow can be in */
 
 struct flow {
     struct chunkq q;

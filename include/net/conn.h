@@ -51,7 +51,7 @@ struct conn {
     bool readable; /* an event or a full recv said so; a short one took it back */
     bool writable; /* a write event came while output was waiting */
     bool eof;      /* the peer's FIN was read */
-    bool broken;   /* RST, or a write failed for good */
+    bool broken;   /* RST, or a write failed for good; what had come before can still be read */
     bool want_more; /* what was kept is not enough: the next read appends to it */
     bool shut_wanted, shut_done; /* FIN once all output is sent */
     struct chunkq out;
@@ -72,6 +72,11 @@ void conn_close(struct conn *c);
 void conn_reset(struct conn *c);
 /* Hands the conn to another owner; events already in hand queue its task. */
 void conn_own(struct conn *c, struct task *task);
+
+/* While fd is still connecting: only writability is of interest, and tells that it is decided;
+ * conn_connected() goes back to reading. */
+void conn_connecting(struct conn *c);
+void conn_connected(struct conn *c);
 
 /* At the start of the owner's task: output that was waiting is sent if it can be. */
 MUST_USE enum err conn_flush(struct conn *c);
@@ -95,6 +100,9 @@ void conn_unblock(struct conn *c);
 /* All of iov is taken: sent at once, or queued. ERR_RESET: the peer is gone, nothing of this call
  * was sent. */
 MUST_USE enum err conn_write(struct conn *c, const struct iovec *iov, int n);
+/* Only as much as the socket takes now; the rest stays with the caller, who is told by an event
+ * when to go on. *sent is 0 while earlier output waits. */
+MUST_USE enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent);
 size_t conn_unsent(const struct conn *c);
 /* FIN once all output is sent; idempotent. */
 void conn_shutdown(struct conn *c);

@@ -21,13 +21,15 @@ MUST_USE enum err socket_probe(const struct addr *a);
  * ENOMEM); errors of a single connection (ECONNABORTED, ...) are skipped. peer may be NULL. */
 MUST_USE enum err socket_accept(int listen_fd, int *fd, struct addr *peer);
 
+/* Closes with an RST; the other only sees to it that a later close does. */
+void socket_reset(int fd);
+void socket_reset_on_close(int fd);
+
 /* Starts to connect; success is told by writability and socket_error(). ERR_REFUSED: failed at
  * once; ERR_NOMEM: out of descriptors, ports or memory. */
 MUST_USE enum err socket_connect(const struct addr *to, int *fd);
 /* Takes and clears SO_ERROR: 0 or an errno. */
 int socket_error(int fd);
-/* True when the handshake is over already: on loopback it finishes inside connect(2). */
-bool socket_connected(int fd);
 struct addr socket_local(int fd);
 
 #endif

@@ -1,8 +1,8 @@
 #include "net/conn.h"
 
+#include "net/socket.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,8 +108,7 @@ void conn_reset(struct conn *c)
     CHECK_MAGIC(c, CONN_MAGIC);
     if (c->fd < 0)
         return;
-    struct linger rst = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &rst, sizeof(rst));
+    socket_reset_on_close(c->fd);
     conn_close(c);
 }
 
@@ -119,6 +118,17 @@ void conn_own(struct conn *c, struct task *task)
     c->task = task;
     if (task && (conn_has_input(c) || c->broken))
         loop_push(c->loop, task);
+}
+
+void conn_connecting(struct conn *c)
+{
+    watch(c, EV_WRITE);
+}
+
+void conn_connected(struct conn *c)
+{
+    c->writable = false;
+    watch(c, EV_READ);
 }
 
 /* ---- reading ---- */
@@ -136,6 +146,11 @@ void conn_unblock(struct conn *c)
         loop_push(c->loop, c->task);
 }
 
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
 static ssize_t receive(struct conn *c, void *to, size_t n)
 {
     ssize_t got;
@@ -150,9 +165,7 @@ static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct sli
 {
     if (c->eof)
         return ERR_EOF;
-    if (c->broken)
-        return ERR_RESET;
-    if (!c->readable && !(c->transport && c->transport->pending(c)))
+    if (!c->readable && !c->broken && !(c->transport && c->transport->pending(c)))
         return ERR_AGAIN;
     if (max > LOOP_RECV_BYTES)
         max = LOOP_RECV_BYTES;
@@ -168,7 +181,7 @@ static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct sli
         c->eof = true;
         return ERR_EOF;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
+    if (would_block() && !c->broken)
         return ERR_AGAIN;
     c->broken = true;
     return ERR_RESET;
@@ -257,11 +270,6 @@ static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
     return sent;
 }
 
-static bool would_block(void)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK;
-}
-
 static enum err broken(struct conn *c)
 {
     c->broken = true;
@@ -312,28 +320,40 @@ static void queue_rest(struct conn *c, const struct iovec *iov, int n, size_t sk
     }
 }
 
-enum err conn_write(struct conn *c, const struct iovec *iov, int n)
+static size_t iov_bytes(const struct iovec *iov, int n)
 {
-    CHECK_MAGIC(c, CONN_MAGIC);
-    CHECK(c->fd >= 0 && !c->shut_wanted);
-    if (c->broken)
-        return ERR_RESET;
     size_t total = 0;
     for (int i = 0; i < n; i++)
         total += iov[i].iov_len;
-    ssize_t sent = 0;
-    if (!c->out.bytes && total) {
-        sent = transmit(c, iov, n);
-        if (sent < 0 && !would_block())
-            return broken(c);
-        if (sent < 0)
-            sent = 0;
-    }
-    if ((size_t)sent == total)
+    return total;
+}
+
+enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->fd >= 0 && !c->shut_wanted);
+    *sent = 0;
+    if (c->broken)
+        return ERR_RESET;
+    size_t total = iov_bytes(iov, n);
+    if (c->out.bytes || total == 0)
         return OK;
-    queue_rest(c, iov, n, (size_t)sent);
-    arm(c, EV_WRITE);
+    ssize_t got = transmit(c, iov, n);
+    if (got < 0 && !would_block())
+        return broken(c);
+    *sent = got < 0 ? 0 : (size_t)got;
+    if (*sent < total)
+        arm(c, EV_WRITE);
     return OK;
+}
+
+enum err conn_write(struct conn *c, const struct iovec *iov, int n)
+{
+    size_t sent;
+    enum err e = conn_write_some(c, iov, n, &sent);
+    if (e == OK)
+        queue_rest(c, iov, n, sent);
+    return e;
 }
 
 size_t conn_unsent(const struct conn *c)

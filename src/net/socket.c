@@ -116,6 +116,18 @@ enum err socket_accept(int listen_fd, int *fd, struct addr *peer)
     }
 }
 
+void socket_reset_on_close(int fd)
+{
+    struct linger rst = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &rst, sizeof(rst));
+}
+
+void socket_reset(int fd)
+{
+    socket_reset_on_close(fd);
+    close(fd);
+}
+
 enum err socket_connect(const struct addr *to, int *out)
 {
     int fd = open_socket(to);
@@ -136,13 +148,6 @@ int socket_error(int fd)
     int e = 0;
     socklen_t len = sizeof(e);
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0 ? errno : e;
-}
-
-bool socket_connected(int fd)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
-    return getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
 }
 
 struct addr socket_local(int fd)
