@@ -27,7 +27,9 @@ struct lease {
     struct upstream *up;
     struct group *group;
     struct task *notify;
-    const struct member *member; /* of the present try; NULL before the first */
+    const struct member *member; /* of the present try; NULL before the first. In the snapshot:
+                                    not to be used once the exchange has let go of that */
+    struct target *target;       /* of the present try; its in-flight count keeps it alive */
     struct link *link;
     enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM */
     bool reused;  /* the link has served before */

@@ -38,6 +38,7 @@ struct link {
 struct upstream {
     struct loop *loop;
     unsigned worker;
+    uint64_t generation; /* of the newest snapshot adopted */
     struct pool links;
 };
 

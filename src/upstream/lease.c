@@ -1,0 +1,170 @@
+#include "upstream/lease.h"
+
+void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify)
+{
+    *l = (struct lease){.up = up, .group = g, .notify = notify};
+}
+
+static struct target_local *local_of(const struct lease *l)
+{
+    return &l->target->local[l->up->worker];
+}
+
+static unsigned tries_max(const struct lease *l)
+{
+    unsigned max = 1 + l->group->retries;
+    return max < LEASE_TRIES_MAX ? max : LEASE_TRIES_MAX;
+}
+
+bool lease_can_retry(const struct lease *l)
+{
+    return l->tries < tries_max(l);
+}
+
+static const struct member *pick_untried(const struct lease *l)
+{
+    return group_pick(l->group, l->up->worker, &l->up->loop->rng, l->tried, l->tries);
+}
+
+/* Only a try that has somewhere else to go after it is cut short. */
+static uint32_t connect_timeout(struct lease *l)
+{
+    uint32_t full = l->group->connect_timeout_ms;
+    if (full <= LEASE_TRY_MS || !lease_can_retry(l))
+        return full;
+    for (size_t i = 0; i < l->group->members_n; i++) {
+        const struct member *m = &l->group->members[i];
+        bool tried = m->weight == 0;
+        for (unsigned j = 0; j < l->tries && !tried; j++)
+            tried = l->tried[j] == m->target;
+        if (!tried)
+            return LEASE_TRY_MS;
+    }
+    return full;
+}
+
+/* From here on the target counts this lease as in flight. */
+static void choose(struct lease *l, const struct member *m)
+{
+    l->member = m;
+    l->target = m->target;
+    l->tried[l->tries++] = m->target;
+    counter_add(&local_of(l)->in_flight, 1);
+}
+
+static void drop_target(struct lease *l)
+{
+    if (l->state == LEASE_READY || l->state == LEASE_WAIT)
+        counter_sub(&local_of(l)->in_flight, 1);
+    l->link = NULL;
+    l->state = LEASE_NONE;
+}
+
+static enum lease_state refuse(struct lease *l, enum err why)
+{
+    l->why = why;
+    return l->state = LEASE_REFUSED;
+}
+
+static enum lease_state ready(struct lease *l, struct link *k, bool reused)
+{
+    l->link = k;
+    l->reused = reused;
+    return l->state = LEASE_READY;
+}
+
+/* One try at one member: a warm link if it may be one, else a new connection. */
+static enum lease_state try_member(struct lease *l, const struct member *m, bool warm)
+{
+    choose(l, m);
+    l->state = LEASE_WAIT;
+    struct link *k = warm ? link_take_idle(l->up, m->target) : NULL;
+    if (k)
+        return ready(l, k, true);
+    enum err e = link_dial(l->up, m->target, connect_timeout(l), l, &l->link);
+    if (e == OK)
+        return LEASE_WAIT;
+    if (e == ERR_REFUSED)
+        counter_add(&local_of(l)->connect_errors, 1);
+    drop_target(l);
+    l->why = e;
+    return LEASE_NONE;
+}
+
+/* Member after member until one is ready or connecting, or nobody is left. */
+static enum lease_state next_target(struct lease *l)
+{
+    while (lease_can_retry(l)) {
+        const struct member *m = pick_untried(l);
+        if (!m)
+            break;
+        enum lease_state s = try_member(l, m, true);
+        if (s != LEASE_NONE)
+            return s;
+        if (l->why == ERR_NOMEM)
+            break; /* the shortage is ours: another target would not help */
+    }
+    return refuse(l, l->tries ? l->why : ERR_NOT_FOUND);
+}
+
+enum lease_state lease_begin(struct lease *l)
+{
+    CHECK(l->state == LEASE_NONE && l->tries == 0);
+    return next_target(l);
+}
+
+enum lease_state lease_again(struct lease *l)
+{
+    CHECK(l->state == LEASE_READY);
+    const struct member *last = l->member;
+    bool reused = l->reused;
+    link_close(l->link);
+    drop_target(l);
+    l->why = ERR_RESET;
+    if (lease_can_retry(l) && reused && !pick_untried(l)) {
+        enum lease_state s = try_member(l, last, false);
+        return s == LEASE_NONE ? refuse(l, l->why) : s;
+    }
+    return next_target(l);
+}
+
+void lease_link_done(struct lease *l, struct link *k, enum err e)
+{
+    CHECK(l->state == LEASE_WAIT && l->link == k);
+    if (e == OK) {
+        (void)ready(l, k, false);
+    } else {
+        counter_add(&local_of(l)->connect_errors, 1);
+        drop_target(l);
+        l->why = e;
+        (void)next_target(l);
+    }
+    if (l->state != LEASE_WAIT)
+        loop_push(l->up->loop, l->notify);
+}
+
+/* Links of a target that left the configuration are not kept. */
+static bool still_wanted(const struct lease *l)
+{
+    uint64_t newest = atomic_load_explicit(&l->target->generation, memory_order_relaxed);
+    return newest >= l->up->generation;
+}
+
+void lease_end(struct lease *l, bool reusable)
+{
+    if (l->state != LEASE_READY && l->state != LEASE_WAIT)
+        return;
+    if (reusable && l->state == LEASE_READY && still_wanted(l))
+        link_put_idle(l->link, l->group->keep_alive_ms);
+    else
+        link_close(l->link);
+    drop_target(l);
+}
+
+void lease_abort(struct lease *l)
+{
+    if (l->state != LEASE_READY && l->state != LEASE_WAIT)
+        return;
+    link_reset(l->link);
+    drop_target(l);
+}
