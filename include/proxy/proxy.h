@@ -3,14 +3,13 @@
 #ifndef PROXY_PROXY_H
 #define PROXY_PROXY_H
 
+#include "http/head.h"
+#include "http/limits.h"
 #include "proxy/counters.h"
 #include "proxy/snapshot.h"
 #include "upstream/link.h"
 
 struct access_log;
-struct field;
-struct request_head;
-struct response_head;
 
 struct proxy {
     struct loop *loop;
@@ -22,8 +21,11 @@ struct proxy {
     struct counters *counters;  /* this worker's */
     struct access_log *access_log;
     bool stopping;              /* sessions end after the request they are in */
-    struct field *fields;       /* parse scratch, limits.headers long, grown at adoption */
-    unsigned fields_cap;
+    struct task cut_task;       /* sessions of removed listeners that outlived timeouts.drain */
+    struct timer cut_timer;
+    struct limits limits;       /* of the newest snapshot */
+    struct field *fields;       /* parse scratch, limits.headers long; for the running task */
+    char host_space[HEAD_HOST_MAX];
     /* Called when the last pin of an old snapshot is gone. Set by the owner. */
     void (*released)(struct proxy *p, struct snapshot *s);
     void *owner;
@@ -43,8 +45,9 @@ void proxy_unpin(struct proxy *p, struct snapshot *s);
  * is answered (503 on http, RST on tcp) and closed. local: the address it came in on. */
 void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                   const struct addr *local);
-/* At max_connections: the answer of an overloaded listener, then close (SEMANTICS decision 17). */
-void proxy_refuse(struct proxy *p, unsigned slot, int fd);
+/* The same at a limit: http clients get the answer of `why`, others an RST. */
+void proxy_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
+                  const struct addr *local, enum reason why);
 
 /* Graceful stop: idle sessions close now, others after their request; TCP sessions live on until
  * the deadline. */

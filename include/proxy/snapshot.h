@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "config/model.h"
+#include "http/fields.h"
 #include "proxy/router.h"
 #include "upstream/group.h"
 #include "upstream/registry.h"
@@ -26,6 +27,9 @@ struct listener {
     const struct config *root;
     struct router *router; /* rules and the default action; NULL on tcp */
     struct action *tcp_action;
+    struct field *overrides; /* response_headers, for http/forward.h */
+    uint32_t override_count;
+    uint64_t override_mask;
 };
 
 struct snapshot_local {

@@ -1,0 +1,60 @@
+/* A session: one client connection from accept to close, whatever it speaks. The part that all
+ * fronts share; front_h1 and the raw front embed it first.
+ *
+ * Owner: the worker's list. It owns its conn, and through its front endpoint the exchange. It pins
+ * no snapshot: each exchange does, at its request head. Only when its listener is removed by a
+ * reload does it hold the last snapshot that had it (`held`), until it ends.
+ * Thread: the worker's. Memory goes at the reap.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include "net/conn.h"
+#include "proxy/endpoint.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy.h"
+
+#define SESSION_PEER_BYTES 64
+
+struct session {
+    uint32_t magic;
+    unsigned slot; /* of its listener */
+    struct proxy *proxy;
+    struct conn *conn;
+    struct endpoint front; /* front.x: the exchange being served, or NULL */
+    struct task task;
+    struct timer timer; /* all deadlines of the connection and of its exchange */
+    bool ending;        /* no further request: stop, removed listener, too old */
+    bool closed;
+    uint64_t opened_ms;
+    uint64_t cut_ms; /* its listener was removed: when it is cut; 0: not */
+    uint64_t received_seen, sent_seen; /* what of the conn's counts is in the counters already */
+    struct addr local;
+    char peer[SESSION_PEER_BYTES]; /* "10.1.2.3:4567", "[::1]:4567", "unix:"; cut if longer */
+    uint8_t peer_n;
+    struct snapshot *held;
+    struct list node;
+    struct reapable reapable;
+};
+
+/* Takes fd. NULL: a limit was reached, fd is closed. run: the front's task. */
+struct session *session_new(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
+                            const struct addr *local, const struct endpoint_ops *ops,
+                            void (*run)(struct task *));
+/* Idempotent. The exchange must be finished. reset: the client sees an RST. */
+void session_close(struct session *s, bool reset);
+
+/* The listener as the newest snapshot has it; the held one's when it was removed. */
+const struct listener *session_listener(const struct session *s);
+struct snapshot *session_snapshot(const struct session *s);
+
+/* Over now, whatever it is doing. */
+void session_cut(struct session *s);
+
+/* What an exchange is to know of its client. */
+struct exchange_client session_client(struct session *s);
+
+/* Bytes moved since the last call go to the listener's counters. */
+void session_count_bytes(struct session *s);
+
+#endif
