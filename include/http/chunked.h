@@ -14,7 +14,9 @@
 
 struct chunked {
     uint64_t left;  /* octets of the current chunk still to come */
-    uint32_t line;  /* octets of the current size line, or of trailers searched, so far */
+    uint32_t line;  /* octets of the current size line; start of the current trailer line */
+    uint32_t at;    /* trailers: searched so far */
+    uint32_t lines; /* trailers: whole lines */
     uint8_t digits; /* of the current size */
     uint8_t state;  /* private */
 };

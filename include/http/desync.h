@@ -5,10 +5,10 @@
  *   compliant   pass      pass                            pass
  *   acceptable  pass      pass                            400
  *   ambiguous   pass      pass, close both connections    400
- *   severe      400       400                             400
+ *   severe      pass      400                             400
  *
- * Monitor refuses severe requests too, unlike ELB: their framing cannot be known, so there is
- * nothing that could safely be passed on. Pure. */
+ * What has no one meaning is malformed and never passed on, in no mode: validate.h lists it. So
+ * the only severe requests that monitor lets through are those whose framing is known. Pure. */
 #ifndef HTTP_DESYNC_H
 #define HTTP_DESYNC_H
 

@@ -4,6 +4,7 @@
 #ifndef HTTP_H1_WRITER_H
 #define HTTP_H1_WRITER_H
 
+#include "base/check.h"
 #include "base/err.h"
 #include "http/head.h"
 #include "http/status.h"
@@ -31,7 +32,23 @@ static inline void h1_writer_put(struct h1_writer *w, const void *p, size_t n)
 
 static inline void h1_writer_slice(struct h1_writer *w, struct slice s)
 {
-    h1_writer_put(w, s.p, s.n);
+    if (s.n)
+        h1_writer_put(w, s.p, s.n);
+}
+
+/* Room for n octets that the caller fills, or NULL; h1_writer_commit() says how many it used. */
+static inline char *h1_writer_reserve(struct h1_writer *w, size_t n)
+{
+    if (n <= w->cap - w->n)
+        return w->p + w->n;
+    w->full = true;
+    return NULL;
+}
+
+static inline void h1_writer_commit(struct h1_writer *w, size_t n)
+{
+    CHECK(n <= w->cap - w->n);
+    w->n += n;
 }
 
 #define H1_WRITER_LIT(w, lit) h1_writer_put((w), (lit), sizeof(lit) - 1)
@@ -43,10 +60,7 @@ void h1_writer_status_line(struct h1_writer *w, unsigned status, struct slice ph
 /* ERR_LIMIT when something did not fit, else OK and *n octets are written. */
 MUST_USE enum err h1_writer_end(const struct h1_writer *w, size_t *n);
 
-enum {
-    H1_CHUNK_HEAD_MAX = 18, /* 16 hex digits, CRLF */
-    H1_DATE_LEN = 29,       /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-};
+enum { H1_CHUNK_HEAD_MAX = 18 }; /* 16 hex digits, CRLF */
 
 /* "1f40\r\n"; the data and a CRLF follow. n > 0: 0 would end the body. Returns octets written, at
  * most H1_CHUNK_HEAD_MAX. */
@@ -54,15 +68,12 @@ size_t h1_writer_chunk_head(char *to, uint64_t n);
 /* "0\r\n", the trailers, "\r\n". */
 void h1_writer_last_chunk(struct h1_writer *w, const struct fields *trailers);
 
-/* IMF-fixdate (RFC 9110 5.6.7) of a Unix time, always H1_DATE_LEN octets. For the 1 s cache. */
-void h1_writer_date(char *to, int64_t epoch_s);
-
 /* A whole answer of our own. */
 struct h1_reply {
     unsigned status;
     struct slice content_type; /* empty: text/plain */
     struct slice body;
-    struct slice date;          /* H1_DATE_LEN octets */
+    struct slice date;          /* IMF-fixdate: clock_http_date() */
     const struct field *fields; /* more fields: Location, the listener's response_headers */
     uint32_t field_count;       /* those with an empty value are left out */
     enum method_id method;      /* HEAD gets no body, but its length */

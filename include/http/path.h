@@ -14,6 +14,9 @@ MUST_USE enum err path_normalise(struct slice path, char *to, struct slice *out)
  * for a path that is normal after all. */
 bool path_plain(struct slice path);
 
+/* Its dot segments climb above the root: what path_normalise() refuses, without a copy. */
+bool path_climbs(struct slice path);
+
 /* The next `key=value` of a query, as sent (`&` separates; no `=`: an empty value). False at the
  * end; *rest moves on. */
 bool path_query_next(struct slice *rest, struct slice *key, struct slice *value);

@@ -1,0 +1,172 @@
+#include "http/h1_parser.h"
+
+#include "scan.h"
+#include "second.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* What a search may meet, and the reasons it then gives. */
+struct bounds {
+    uint32_t first_line, line, head, lines;
+    enum reason bad_line_end, bad_start, first_too_long, line_too_long, too_large, too_many;
+};
+
+static struct bounds request_bounds(const struct limits *l)
+{
+    return (struct bounds){
+        .first_line = l->request_line,
+        .line = l->header,
+        .head = l->request_head,
+        .lines = l->headers,
+        .bad_line_end = REASON_BAD_LINE_END,
+        .bad_start = REASON_BAD_REQUEST_LINE,
+        .first_too_long = REASON_URI_TOO_LONG,
+        .line_too_long = REASON_HEADER_TOO_LARGE,
+        .too_large = REASON_HEAD_TOO_LARGE,
+        .too_many = REASON_TOO_MANY_HEADERS,
+    };
+}
+
+static struct bounds response_bounds(const struct limits *l)
+{
+    return (struct bounds){
+        .first_line = l->response_head,
+        .line = l->response_head,
+        .head = l->response_head,
+        .lines = l->headers,
+        .bad_line_end = REASON_BAD_RESPONSE,
+        .bad_start = REASON_BAD_RESPONSE,
+        .first_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
+        .line_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
+        .too_large = REASON_RESPONSE_HEAD_TOO_LARGE,
+        .too_many = REASON_RESPONSE_HEAD_TOO_LARGE,
+    };
+}
+
+static struct h1_find_result bad(enum reason r)
+{
+    return (struct h1_find_result){.found = H1_FOUND_BAD, .reason = r};
+}
+
+/* The first LF at or behind `at`, or bytes.n. */
+static size_t find_lf(struct slice bytes, size_t at)
+{
+#ifdef __SSE2__
+    for (; bytes.n - at >= 16; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at));
+        int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
+        if (hits)
+            return at + (size_t)__builtin_ctz((unsigned)hits);
+    }
+#endif
+    while (at < bytes.n && bytes.p[at] != '\n')
+        at++;
+    return at;
+}
+
+/* The line that began at f->line has `n` octets without its end, and `lines` were before it. */
+static enum reason judge_line(const struct h1_finder *f, const struct bounds *b, size_t n)
+{
+    if (f->lines == 0 && n > b->first_line)
+        return b->first_too_long;
+    if (f->lines > 0 && n > b->line)
+        return b->line_too_long;
+    if (f->lines > b->lines)
+        return b->too_many;
+    size_t before = f->line - f->skip - 2 * (size_t)f->lines;
+    return before + n > b->head ? b->too_large : REASON_NONE;
+}
+
+/* The line that is not whole yet. A CR at its end is likely the half of its end. */
+static struct h1_find_result judge_rest(struct h1_finder *f, struct slice bytes,
+                                        const struct bounds *b)
+{
+    size_t n = bytes.n - f->line;
+    if (n && bytes.p[bytes.n - 1] == '\r')
+        n--;
+    f->at = (uint32_t)bytes.n;
+    enum reason r = n ? judge_line(f, b, n) : REASON_NONE;
+    return r ? bad(r) : (struct h1_find_result){.found = H1_FOUND_MORE};
+}
+
+static struct h1_find_result find(struct h1_finder *f, struct slice bytes, const struct bounds *b)
+{
+    for (;;) {
+        size_t lf = find_lf(bytes, f->at);
+        if (lf == bytes.n)
+            return judge_rest(f, bytes, b);
+        if (lf == f->line || bytes.p[lf - 1] != '\r')
+            return bad(b->bad_line_end);
+        size_t n = lf - 1 - f->line;
+        if (n == 0 && f->lines > 0)
+            return (struct h1_find_result){
+                .found = H1_FOUND_HEAD, .skip = f->skip, .length = lf + 1 - f->skip};
+        enum reason r = judge_line(f, b, n);
+        if (r)
+            return bad(r);
+        f->lines++;
+        f->line = f->at = (uint32_t)lf + 1;
+    }
+}
+
+/* A head of neither side begins with an octet that is no token's. Saying so at once spares a
+ * client that speaks TLS to this port the wait for its timeout: it sends no line end. */
+static bool may_begin(const struct h1_finder *f, struct slice bytes)
+{
+    return f->line == bytes.n || scan_is(bytes.p[f->line], SCAN_TOKEN);
+}
+
+/* RFC 9112 2.2: some clients send one CRLF too many behind a body. Never more than one. */
+static enum reason skip_empty_line(struct h1_finder *f, struct slice bytes)
+{
+    if (bytes.n < 2 || bytes.p[0] != '\r')
+        return REASON_NONE;
+    if (bytes.p[1] != '\n')
+        return REASON_BAD_LINE_END;
+    f->skip = f->line = f->at = 2;
+    return REASON_NONE;
+}
+
+struct h1_find_result h1_parser_find_request(struct h1_finder *f, struct slice bytes,
+                                             const struct limits *limits)
+{
+    struct bounds b = request_bounds(limits);
+    enum reason r = f->line == 0 ? skip_empty_line(f, bytes) : REASON_NONE;
+    if (r)
+        return bad(r);
+    if (f->lines == 0 && !may_begin(f, bytes) && !slice_eq(bytes, SLICE("\r")))
+        return bad(b.bad_start);
+    return find(f, bytes, &b);
+}
+
+struct h1_find_result h1_parser_find_response(struct h1_finder *f, struct slice bytes,
+                                              const struct limits *limits)
+{
+    struct bounds b = response_bounds(limits);
+    if (f->lines == 0 && !may_begin(f, bytes))
+        return bad(b.bad_start);
+    return find(f, bytes, &b);
+}
+
+/* In strictest mode http-parser reads every octet, else the lines that frame the body. */
+enum reason h1_parser_request(struct slice raw, const struct limits *limits, enum desync_mode mode,
+                              struct request_head *h)
+{
+    enum reason r = validate_request(raw, limits, mode, h);
+    if (r)
+        return r;
+    bool agreed =
+        mode == DESYNC_MODE_STRICTEST ? second_whole_request(h) : second_framing_request(h);
+    return agreed ? REASON_NONE : REASON_PARSERS_DISAGREE;
+}
+
+enum reason h1_parser_response(struct slice raw, const struct limits *limits, enum method_id method,
+                               bool upgrade, struct response_head *h)
+{
+    enum reason r = validate_response(raw, limits, method, upgrade, h);
+    if (r)
+        return r;
+    return second_framing_response(h) ? REASON_NONE : REASON_BAD_RESPONSE_FRAMING;
+}
