@@ -1,0 +1,20 @@
+/* The tables that the rows of the file itself lead to, one file each. */
+#ifndef CONFIG_SCHEMA_TABLES_H
+#define CONFIG_SCHEMA_TABLES_H
+
+#include "config/schema.h"
+
+extern const struct schema_key schema_limits_keys[];
+extern const struct schema_key schema_timeouts_keys[];
+extern const struct schema_key schema_listener_keys[];
+extern const struct schema_key schema_rule_keys[];
+extern const struct schema_key schema_action_keys[];
+extern const struct schema_key schema_group_keys[];
+
+schema_check schema_limits_check;     /* to: struct config_limits */
+schema_decode schema_listener_decode; /* to: struct config_listener */
+schema_decode schema_rule_decode;     /* to: struct config_rule */
+schema_decode schema_action_decode;   /* to: struct config_action */
+schema_decode schema_group_decode;    /* to: struct config_group */
+
+#endif

@@ -1,0 +1,89 @@
+/* `tenbin check [-c FILE] [--format text|json]`: is the file good? Reads files only: no name is
+ * looked up, no address bound. Errors and warnings go to standard error, JSON to standard
+ * output. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "config/load.h"
+
+struct options {
+    const char *path;
+    bool json;
+};
+
+static int usage(const char *what, const char *arg)
+{
+    fprintf(stderr,
+            "tenbin check: %s%s\n"
+            "usage: tenbin check [-c FILE] [--format text|json]\n",
+            what, arg);
+    return COMMANDS_USAGE;
+}
+
+static bool parse_format(const char *text, struct options *o)
+{
+    o->json = strcmp(text, "json") == 0;
+    return o->json || strcmp(text, "text") == 0;
+}
+
+/* COMMANDS_OK, or what the command ends with. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        bool config = strcmp(argv[i], "-c") == 0, format = strcmp(argv[i], "--format") == 0;
+        if (!config && !format)
+            return usage("unknown argument ", argv[i]);
+        if (i + 1 == argc)
+            return usage("a value is missing after ", argv[i]);
+        i++;
+        if (config)
+            o->path = argv[i];
+        else if (!parse_format(argv[i], o))
+            return usage("no such format: ", argv[i]);
+    }
+    return COMMANDS_OK;
+}
+
+static void print_summary(const struct config *c)
+{
+    size_t rules = 0, targets = 0;
+    for (size_t i = 0; i < c->listeners_n; i++)
+        rules += c->listeners[i].rules_n;
+    for (size_t i = 0; i < c->groups_n; i++)
+        targets += c->groups[i].targets_n;
+    printf("%s: ok: listeners %zu, rules %zu, target groups %zu, targets %zu\n", c->path,
+           c->listeners_n, rules, c->groups_n, targets);
+}
+
+static void print(const struct config *c, const struct report *r, bool json)
+{
+    struct strbuf out;
+    strbuf_init(&out);
+    strbuf_str(&out, "");
+    if (json)
+        report_json(r, &out);
+    else
+        report_text(r, &out);
+    fputs(out.p, json ? stdout : stderr);
+    strbuf_fini(&out);
+    if (c && !json)
+        print_summary(c);
+}
+
+int check_main(int argc, char **argv)
+{
+    struct options o = {.path = COMMANDS_CONFIG_PATH};
+    struct load_options load = load_options_default();
+    struct report report;
+    int rc = parse_options(argc, argv, &o);
+    if (rc)
+        return rc;
+    report_init(&report);
+    struct config *c = load_path(o.path, &load, &report);
+    print(c, &report, o.json);
+    rc = c ? COMMANDS_OK : COMMANDS_BAD;
+    model_free(c);
+    report_fini(&report);
+    return rc;
+}

@@ -1,0 +1,340 @@
+/* Rows of a target group, its attributes and its targets. */
+#include "config/decode.h"
+#include "config/scalar.h"
+#include "config/schema_tables.h"
+
+#define DAY_MS 86400000ull
+
+/* --- targets --- */
+
+static void decode_address(struct schema_ctx *x, const struct schema_key *key,
+                           const struct yaml_tree_node *node, void *to);
+
+static const struct schema_key target_keys[] = {
+    {.name = "address",
+     .type = SCHEMA_CUSTOM,
+     .required = true,
+     .decode = decode_address,
+     .expected = "IP:PORT, [IPv6]:PORT, NAME:PORT or unix:PATH",
+     .meaning = "IP:PORT, [IPv6]:PORT, NAME:PORT (each of its addresses is a target) or unix:PATH"},
+    {.name = "zone",
+     .type = SCHEMA_NAME,
+     .meaning = "the Availability Zone it runs in",
+     SCHEMA_AT(config_target, zone)},
+    {.name = "weight",
+     .type = SCHEMA_NUMBER,
+     .def = "1",
+     .min = 0,
+     .max = 999,
+     .meaning = "its share; 0: no requests",
+     SCHEMA_AT(config_target, weight)},
+    SCHEMA_END,
+};
+
+/* What is neither an IP nor a unix socket: a name to be looked up. */
+static bool decode_host_port(struct config_target *t, struct slice text)
+{
+    struct slice host;
+    if (addr_split(text, &host, &t->port) || t->port == 0 || !scalar_is_host(host))
+        return false;
+    t->host = host;
+    return true;
+}
+
+/* to is the whole struct config_target. */
+static void decode_address(struct schema_ctx *x, const struct schema_key *key,
+                           const struct yaml_tree_node *node, void *to)
+{
+    struct config_target *t = to;
+    if (!decode_is_scalar(x, key, node))
+        return;
+    t->text = arena_slice(x->arena, node->text);
+    if (decode_host_port(t, t->text)) {
+        t->host = arena_slice(x->arena, t->host);
+        return;
+    }
+    struct addr *addr = ARENA_NEW(x->arena, struct addr);
+    if (!decode_addr(x, key, node, addr))
+        return;
+    if (addr_is_wildcard(addr)) {
+        schema_complain(x, key, node, "is no machine's address");
+        return;
+    }
+    t->addrs = addr;
+    t->addrs_n = 1;
+}
+
+/* `"10.0.0.1:80"` is short for {address: "10.0.0.1:80"}. */
+static void decode_target(struct schema_ctx *x, const struct schema_key *key,
+                          const struct yaml_tree_node *node, void *to)
+{
+    struct config_target *t = to;
+    t->pos = node->pos;
+    if (node->kind == YAML_TREE_SCALAR) {
+        schema_map(x, target_keys, key->name, NULL, t);
+        decode_address(x, &target_keys[0], node, t);
+    } else {
+        schema_map(x, target_keys, key->name, node, t);
+    }
+}
+
+/* --- attributes --- */
+
+#define NOT_BUILT(key, what, default_text, text)                                                   \
+    {                                                                                              \
+        .name = key, .type = what, .built = SCHEMA_NOT_BUILT, .def = default_text, .meaning = text \
+    }
+
+#define NOT_BUILT_MAP(key, rows, text)                                                             \
+    {                                                                                              \
+        .name = key, .type = SCHEMA_MAP, .built = SCHEMA_NOT_BUILT, .keys = rows, .meaning = text  \
+    }
+
+#define ONLY(key, what, default_text, text)                                                        \
+    {                                                                                              \
+        .name = key, .type = what, .built = SCHEMA_ONLY_DEFAULT, .def = default_text,              \
+        .max = UINT64_MAX, .none = true, .meaning = text " (other values: not built yet)"          \
+    }
+
+static const struct schema_word algorithms[] = {
+    {"round_robin", CONFIG_ALGORITHM_ROUND_ROBIN, true},
+    {"least_outstanding_requests", 0, false},
+    {"weighted_random", 0, false},
+    {"source_hash", 0, false},
+    {"consistent_hash", 0, false},
+    SCHEMA_WORDS_END,
+};
+
+static const struct schema_word zone_policies[] = {
+    {"cross_zone", 0, true}, {"local_only", 0, false}, {"prefer_local", 0, false},
+    {"balanced", 0, false},  SCHEMA_WORDS_END,
+};
+
+/* A word, or {order: [...]}. */
+static void decode_zone_policy(struct schema_ctx *x, const struct schema_key *key,
+                               const struct yaml_tree_node *node, void *to)
+{
+    struct schema_key word = *key;
+    word.type = SCHEMA_WORD;
+    if (node && yaml_tree_get(node, "order"))
+        schema_not_built(x, node->pos, "zone_policy: order");
+    else if (node)
+        schema_scalar(x, &word, node, to);
+}
+
+static const struct schema_word proxy_protocols[] = {
+    {"off", 0, true},
+    {"v1", 0, false},
+    {"v2", 0, false},
+    SCHEMA_WORDS_END,
+};
+
+static const struct schema_key stickiness_keys[] = {
+    NOT_BUILT("type", SCHEMA_WORD, NULL, "lb_cookie, app_cookie or source_ip"),
+    NOT_BUILT("duration", SCHEMA_DURATION, "1d", "how long a client stays"),
+    NOT_BUILT("cookie_name", SCHEMA_TEXT, NULL, "the application's cookie, for app_cookie"),
+    SCHEMA_END,
+};
+
+static const struct schema_key zones_keys[] = {
+    NOT_BUILT("overprovision", SCHEMA_NUMBER, "1.4", "how much more than its share a zone may do"),
+    NOT_BUILT("smoothing", SCHEMA_DURATION, "5s", "of the share that stays local"),
+    SCHEMA_END,
+};
+
+static const struct schema_key threshold_keys[] = {
+    NOT_BUILT("count", SCHEMA_NUMBER, "1", "healthy targets"),
+    NOT_BUILT("percent", SCHEMA_NUMBER, "0", "of the registered ones; 0: off"),
+    SCHEMA_END,
+};
+
+static const struct schema_key minimum_keys[] = {
+    NOT_BUILT_MAP("routing", threshold_keys, "below it, requests go to all targets"),
+    NOT_BUILT_MAP("dns", threshold_keys, "below it, /zone-health says 503"),
+    SCHEMA_END,
+};
+
+static const struct schema_key queue_keys[] = {
+    NOT_BUILT("max", SCHEMA_NUMBER, "1024", "requests that wait"),
+    NOT_BUILT("timeout", SCHEMA_DURATION, "1s", "how long one waits"),
+    SCHEMA_END,
+};
+
+static const struct schema_key budget_keys[] = {
+    NOT_BUILT("percent", SCHEMA_NUMBER, "20", "of requests"),
+    NOT_BUILT("minimum", SCHEMA_NUMBER, "10", "replays that are always allowed"),
+    SCHEMA_END,
+};
+
+static const struct schema_key ejection_keys[] = {
+    NOT_BUILT("consecutive_failures", SCHEMA_NUMBER, "5", "that eject a target"),
+    NOT_BUILT("on", SCHEMA_WORD, "connect", "connect (failures, resets, timeouts) or 5xx"),
+    NOT_BUILT("base_time", SCHEMA_DURATION, "10s", "of the first ejection"),
+    NOT_BUILT("max_time", SCHEMA_DURATION, "300s", "of a later one"),
+    NOT_BUILT("max_percent", SCHEMA_NUMBER, "50", "of a zone's targets"),
+    SCHEMA_END,
+};
+
+static const struct schema_key hash_on_keys[] = {
+    NOT_BUILT("header", SCHEMA_TEXT, NULL, "a header's name"),
+    NOT_BUILT("cookie", SCHEMA_TEXT, NULL, "a cookie's name"),
+    NOT_BUILT("query", SCHEMA_TEXT, NULL, "a query key"),
+    SCHEMA_END,
+};
+
+static const struct schema_key attribute_keys[] = {
+    {.name = "algorithm",
+     .type = SCHEMA_WORD,
+     .def = "round_robin",
+     .words = algorithms,
+     .meaning = "round_robin, by the targets' weights (others: not built yet)",
+     SCHEMA_AT(config_group_attributes, algorithm)},
+    ONLY("anomaly_mitigation", SCHEMA_BOOL, "off", "less work for targets that fail more"),
+    {.name = "deregistration_delay",
+     .type = SCHEMA_DURATION,
+     .def = "300s",
+     .min = 0,
+     .max = 7 * DAY_MS,
+     .meaning = "how long work in flight on a removed target may take",
+     SCHEMA_AT(config_group_attributes, deregistration_delay_ms)},
+    ONLY("slow_start", SCHEMA_DURATION, "0s", "a new target's share grows over this time"),
+    NOT_BUILT_MAP("stickiness", stickiness_keys, "a client stays with its target"),
+    {.name = "zone_policy",
+     .type = SCHEMA_CUSTOM,
+     .def = "cross_zone",
+     .words = zone_policies,
+     .decode = decode_zone_policy,
+     .expected = "cross_zone",
+     .meaning = "cross_zone: all zones alike (others: not built yet)"},
+    NOT_BUILT_MAP("zones", zones_keys, "details of the zone policy"),
+    ONLY("fail_open", SCHEMA_BOOL, "true", "use unhealthy targets when there are no others"),
+    ONLY("aws_names", SCHEMA_BOOL, "false", "cookies named AWSALB and so on"),
+    NOT_BUILT("lb_nodes", SCHEMA_MAP, NULL, "balancers in each zone, for zone_policy balanced"),
+    ONLY("max_outstanding", SCHEMA_NUMBER, "none", "requests in flight on one target"),
+    NOT_BUILT_MAP("minimum_healthy", minimum_keys, "when a zone counts as healthy"),
+    {.name = "proxy_protocol",
+     .type = SCHEMA_WORD,
+     .def = "off",
+     .words = proxy_protocols,
+     .meaning = "off: no PROXY header to targets (v1, v2: not built yet)"},
+    NOT_BUILT_MAP("queue", queue_keys, "requests that wait for max_outstanding"),
+    {.name = "retries",
+     .type = SCHEMA_NUMBER,
+     .def = "2",
+     .min = 0,
+     .max = 10,
+     .meaning = "further tries after the first, where nothing can be done twice",
+     SCHEMA_AT(config_group_attributes, retries)},
+    NOT_BUILT_MAP("retry_budget", budget_keys, "replays of requests that were sent"),
+    NOT_BUILT_MAP("ejection", ejection_keys, "targets that fail are left alone for a while"),
+    NOT_BUILT_MAP("hash_on", hash_on_keys, "for consistent_hash: one of these, path or source_ip"),
+    SCHEMA_END,
+};
+
+/* --- group --- */
+
+static const struct schema_word protocols[] = {
+    {"http", CONFIG_PROTOCOL_HTTP, true},   {"tcp", CONFIG_PROTOCOL_TCP, true},
+    {"https", CONFIG_PROTOCOL_HTTP, false}, {"tls", CONFIG_PROTOCOL_TCP, false},
+    {"udp", CONFIG_PROTOCOL_TCP, false},    SCHEMA_WORDS_END,
+};
+
+static const struct schema_word versions[] = {
+    {"http1", 0, true},
+    {"http2", 0, false},
+    {"grpc", 0, false},
+    SCHEMA_WORDS_END,
+};
+
+static const struct schema_key tls_keys[] = {
+    NOT_BUILT("verify", SCHEMA_BOOL, "true", "the target's certificate"),
+    NOT_BUILT("ca", SCHEMA_CUSTOM, NULL, "a PEM file of CAs; default the system's"),
+    NOT_BUILT("server_name", SCHEMA_TEXT, NULL, "the name it must be for"),
+    SCHEMA_END,
+};
+
+static const struct schema_key health_check_keys[] = {
+    NOT_BUILT("protocol", SCHEMA_WORD, "http", "http, https or tcp"),
+    NOT_BUILT("port", SCHEMA_CUSTOM, "traffic", "traffic or a number"),
+    NOT_BUILT("path", SCHEMA_TEXT, "/", "what is asked for"),
+    NOT_BUILT("host", SCHEMA_TEXT, NULL, "the Host header; default the target's address"),
+    NOT_BUILT("jitter", SCHEMA_NUMBER, "10", "percent of the interval"),
+    NOT_BUILT("interval", SCHEMA_DURATION, "30s", "between two checks"),
+    NOT_BUILT("timeout", SCHEMA_DURATION, "5s", "of one check"),
+    NOT_BUILT("healthy_threshold", SCHEMA_NUMBER, "5", "successes in a row"),
+    NOT_BUILT("unhealthy_threshold", SCHEMA_NUMBER, "2", "failures in a row"),
+    NOT_BUILT("matcher", SCHEMA_TEXT, "200", "good status codes"),
+    SCHEMA_END,
+};
+
+static const struct schema_key dns_keys[] = {
+    NOT_BUILT("name", SCHEMA_TEXT, NULL, "whose addresses are targets"),
+    NOT_BUILT("port", SCHEMA_NUMBER, NULL, "of all of them"),
+    NOT_BUILT("zone", SCHEMA_NAME, NULL, "of all of them"),
+    NOT_BUILT("resolver", SCHEMA_LIST, NULL, "name servers; default resolvers"),
+    SCHEMA_END,
+};
+
+static const struct schema_key dns_srv_keys[] = {
+    NOT_BUILT("name", SCHEMA_TEXT, NULL, "whose SRV records are targets"),
+    NOT_BUILT("resolver", SCHEMA_LIST, NULL, "name servers; default resolvers"),
+    SCHEMA_END,
+};
+
+static const struct schema_key discovery_keys[] = {
+    NOT_BUILT_MAP("dns", dns_keys, "A and AAAA records"),
+    NOT_BUILT_MAP("dns_srv", dns_srv_keys, "SRV records"),
+    NOT_BUILT("file", SCHEMA_CUSTOM, NULL, "a file with a list of targets"),
+    SCHEMA_END,
+};
+
+const struct schema_key schema_group_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .meaning = "its name in rules, logs and metrics",
+     SCHEMA_AT(config_group, name)},
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .def = "http",
+     .words = protocols,
+     .meaning = "http or tcp (https, tls, udp: not built yet)",
+     SCHEMA_AT(config_group, protocol)},
+    {.name = "protocol_version",
+     .type = SCHEMA_WORD,
+     .def = "http1",
+     .words = versions,
+     .http_only = true,
+     .meaning = "http1 (http2, grpc: not built yet)"},
+    {.name = "attributes",
+     .type = SCHEMA_MAP,
+     .keys = attribute_keys,
+     .meaning = "with the names of ELB",
+     SCHEMA_AT(config_group, attributes)},
+    NOT_BUILT_MAP("tls", tls_keys, "to https and tls targets"),
+    NOT_BUILT_MAP("health_check", health_check_keys, "which targets are usable"),
+    {.name = "targets",
+     .type = SCHEMA_LIST,
+     .required = true,
+     .keys = target_keys,
+     .decode = decode_target,
+     .expected = "a list of addresses or of {address: , zone: , weight: }; [] for none",
+     .meaning = "addresses, or maps as here; [] is a group that answers 503",
+     SCHEMA_ITEMS(config_group, targets, config_target)},
+    NOT_BUILT_MAP("discovery", discovery_keys, "targets that come and go"),
+    SCHEMA_END,
+};
+
+void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
+                         const struct yaml_tree_node *node, void *to)
+{
+    struct config_group *g = to;
+    const struct yaml_tree_node *version = yaml_tree_get(node, "protocol_version");
+    size_t errors = x->report->errors;
+    (void)key;
+    schema_map(x, schema_group_keys, "a target group", node, g);
+    g->pos = node->pos;
+    g->broken = x->report->errors > errors;
+    if (version && g->protocol == CONFIG_PROTOCOL_TCP && !g->broken)
+        report_error(x->report, version->pos, "protocol_version means nothing in a tcp group");
+}
