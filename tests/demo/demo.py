@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""tenbin in front of three instances of a small app in three zones.
+
+    demo.py            starts it all, says what to try, runs until ^C
+    demo.py --check    starts it on free ports, tries every feature once, ends
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = pathlib.Path(os.environ.get("TENBIN_BIN", ROOT / "build/release/tenbin"))
+QUICKSTART = ROOT / "conf/quickstart.yaml"
+APPS = {9001: ("app-1", "a"), 9002: ("app-2", "b"), 9003: ("app-3", "c")}
+START_SECONDS = 15
+
+
+class Failure(Exception):
+    """Something that ends the demo, said in one line."""
+
+
+class Demo:
+    """What was started, and where it listens. Leaving it ends what it started, and nothing else."""
+
+    def __init__(self, free_ports):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tenbin-demo-"))
+        self.processes = []
+        self.config, self.ports = self.choose_ports(free_ports)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def choose_ports(self, free_ports):
+        """The file itself when its ports are free, else a copy with other ports: (path, {old: new})."""
+        text = QUICKSTART.read_text()
+        wanted = sorted({int(port) for port in re.findall(r"(?:127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):(\d+)", text)})
+        taken = [port for port in wanted if free_ports or not is_free(port)]
+        if not taken:
+            return QUICKSTART, {port: port for port in wanted}
+        if not free_ports:
+            print(f"port {', '.join(map(str, taken))} is taken: using others")
+        ports = {port: free_port() if port in taken else port for port in wanted}
+        text = re.sub(r"((?:127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):)(\d+)", lambda m: m.group(1) + str(ports[int(m.group(2))]), text)
+        path = self.directory / "quickstart.yaml"
+        path.write_text(text)
+        return path, ports
+
+    def start(self):
+        for port, (instance, zone) in APPS.items():
+            self.spawn(sys.executable, ROOT / "tests/demo/app.py", self.ports[port], instance, zone)
+        for port in APPS:
+            self.wait(lambda port=port: not is_free(self.ports[port]), "the demo app")
+        self.tenbin = self.spawn(BINARY, "run", "-c", self.config)
+        self.wait(self.ready, "tenbin")
+
+    def spawn(self, *argv):
+        # A session of its own: ^C is ours to hand on, once.
+        process = subprocess.Popen([str(a) for a in argv], start_new_session=True, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def wait(self, condition, what):
+        until = time.monotonic() + START_SECONDS
+        while not condition():
+            ended = next((p for p in self.processes if p.poll() is not None), None)
+            if ended:
+                raise Failure(f"{' '.join(ended.args)} ended with code {ended.returncode}")
+            if time.monotonic() > until:
+                raise Failure(f"{what} is not ready after {START_SECONDS} s")
+            time.sleep(0.05)
+
+    def ready(self):
+        try:
+            return self.ask("/healthz", admin=True)[0] == 200
+        except OSError:
+            return False
+
+    @property
+    def web(self):
+        return f"127.0.0.1:{self.ports[8080]}"
+
+    @property
+    def admin(self):
+        return f"127.0.0.1:{self.ports[9900]}"
+
+    def ask(self, path, admin=False, data=None, **headers):
+        """(status, headers, body) of one request; redirects are not followed."""
+        url = f"http://{self.admin if admin else self.web}{path}"
+        request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
+        try:
+            with urllib.request.build_opener(Unfollowed).open(request, timeout=10) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+
+class Unfollowed(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def is_free(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def explain(demo):
+    path = os.path.relpath(demo.config)
+    print(f"""
+tenbin is running in front of three instances of a small app, in zones a, b and c.
+
+  curl http://{demo.web}/              each call: the next instance
+  curl http://{demo.web}/json          what the app got: the headers that tenbin adds
+  curl -i http://{demo.web}/old/x      rules: a redirect, and see the others in {path}
+  curl http://{demo.admin}/status      targets, connections, reloads
+  curl http://{demo.admin}/metrics     the same for Prometheus
+  wrk -t1 -c32 -d5s http://{demo.web}/   a little load
+
+Edit {path} while it runs, then: kill -HUP {demo.tenbin.pid}
+A broken file changes nothing and says where it is broken. ^C ends all of it.
+""", flush=True)
+
+
+# --- --check: every feature once
+
+def check(demo):
+    for name, step in [(step.__name__.removeprefix("check_").replace("_", " "), step) for step in STEPS]:
+        step(demo)
+        print(f"ok   {name}", flush=True)
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def check_all_instances_take_turns(demo):
+    seen = [demo.ask("/")[1]["X-Instance"] for _ in range(30)]
+    expect(set(seen) == {"app-1", "app-2", "app-3"}, f"instances that answered: {sorted(set(map(str, seen)))}")
+
+
+def check_the_app_is_told_about_the_client(demo):
+    headers = {name.lower(): value for name, value in json.loads(demo.ask("/json")[2])["headers"].items()}
+    expect(headers["x-forwarded-for"] == "127.0.0.1" and headers["x-forwarded-proto"] == "http", f"headers at the app: {headers}")
+    expect(headers["x-amzn-trace-id"].startswith("Root=1-"), "no trace id at the app")
+
+
+def check_bodies_pass(demo):
+    data = os.urandom(1 << 20)
+    expect(demo.ask("/echo", data=data)[2] == data, "the body came back changed")
+
+
+def check_admin_tells(demo):
+    status = json.loads(demo.ask("/status", admin=True)[2])
+    expect(sum(t["requests"] for g in status["groups"] for t in g["targets"]) >= 30, f"status: {status}")
+    expect(b"tenbin_requests_total" in demo.ask("/metrics", admin=True)[2], "no metrics")
+
+
+def check_a_lost_instance_is_passed_over(demo):
+    demo.processes[0].terminate()
+    demo.processes[0].wait()
+    expect([demo.ask("/")[0] for _ in range(20)] == [200] * 20, "requests failed after an instance was lost")
+
+
+def check_reload(demo):
+    before = json.loads(demo.ask("/status", admin=True)[2])["generation"]
+    demo.tenbin.send_signal(signal.SIGHUP)
+    demo.wait(lambda: json.loads(demo.ask("/status", admin=True)[2])["generation"] > before or demo.tenbin.poll() is not None, "the reload")
+
+
+def check_graceful_stop(demo):
+    demo.tenbin.send_signal(signal.SIGTERM)
+    expect(demo.tenbin.wait(15) == 0, f"tenbin ended with code {demo.tenbin.returncode}")
+
+
+STEPS = [check_all_instances_take_turns, check_the_app_is_told_about_the_client, check_bodies_pass, check_admin_tells,
+         check_reload, check_a_lost_instance_is_passed_over, check_graceful_stop]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="try every feature once on free ports, and end")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with Demo(free_ports=arguments.check) as demo:
+            demo.start()
+            if arguments.check:
+                check(demo)
+            else:
+                explain(demo)
+                code = demo.tenbin.wait()
+                raise Failure(f"tenbin ended with code {code}")
+    except Failure as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
