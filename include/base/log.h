@@ -16,7 +16,10 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /* line ends in a newline. */
 typedef void log_sink(void *ctx, struct slice line);
 
+/* While no other thread runs that logs. sink NULL: the default one. */
 void log_setup(enum log_level level, enum log_format format, log_sink *sink, void *ctx);
+/* At any time: the sink stays. */
+void log_adjust(enum log_level level, enum log_format format);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...)   log_write(LOG_DEBUG, __VA_ARGS__)

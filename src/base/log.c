@@ -11,13 +11,6 @@
 
 #define LINE_MAX_BYTES 4096
 
-struct config {
-    enum log_level level;
-    enum log_format format;
-    log_sink *sink;
-    void *ctx;
-};
-
 static void write_stderr(void *ctx, struct slice line)
 {
     (void)ctx;
@@ -31,16 +24,25 @@ static void write_stderr(void *ctx, struct slice line)
     }
 }
 
-/* The one mutable global below server/: a log must be reachable from everywhere. Two slots, so
- * that a reload changes level and format under running threads with one atomic store. */
-static struct config slots[2] = {{LOG_INFO, LOG_TEXT, write_stderr, NULL}};
-static _Atomic unsigned current;
+/* The one mutable global below server/: a log must be reachable from everywhere. The sink is set
+ * while no other thread runs; level and format change under running threads. */
+static struct {
+    log_sink *sink;
+    void *ctx;
+    _Atomic int level, format;
+} setup = {write_stderr, NULL, LOG_INFO, LOG_TEXT};
 
 void log_setup(enum log_level level, enum log_format format, log_sink *sink, void *ctx)
 {
-    unsigned next = !atomic_load(&current);
-    slots[next] = (struct config){level, format, sink ? sink : write_stderr, ctx};
-    atomic_store(&current, next);
+    setup.sink = sink ? sink : write_stderr;
+    setup.ctx = ctx;
+    log_adjust(level, format);
+}
+
+void log_adjust(enum log_level level, enum log_format format)
+{
+    atomic_store_explicit(&setup.level, (int)level, memory_order_relaxed);
+    atomic_store_explicit(&setup.format, (int)format, memory_order_relaxed);
 }
 
 static const char *const names[] = {"debug", "info", "warning", "error"};
@@ -54,8 +56,9 @@ static size_t format_line(char *line, size_t cap, enum log_format format, enum l
     if (format == LOG_TEXT)
         return (size_t)snprintf(line, cap, "%s.%06ldZ %s: %.*s\n", now.iso_sec, us, names[level],
                                 (int)msg.n, msg.p);
-    int n = snprintf(line, cap, "{\"time\":\"%s.%06ldZ\",\"level\":\"%s\",\"message\":", now.iso_sec,
-                     us, names[level]);
+    int n =
+        snprintf(line, cap, "{\"time\":\"%s.%06ldZ\",\"level\":\"%s\",\"message\":", now.iso_sec,
+                 us, names[level]);
     size_t w = (size_t)n + text_json(line + n, cap - (size_t)n - 2, msg);
     line[w++] = '}';
     line[w++] = '\n';
@@ -64,8 +67,7 @@ static size_t format_line(char *line, size_t cap, enum log_format format, enum l
 
 void log_write(enum log_level level, const char *fmt, ...)
 {
-    const struct config *c = &slots[atomic_load(&current)];
-    if (level < c->level)
+    if ((int)level < atomic_load_explicit(&setup.level, memory_order_relaxed))
         return;
     int saved = errno;
     char msg[LINE_MAX_BYTES], line[LINE_MAX_BYTES * 2];
@@ -76,6 +78,8 @@ void log_write(enum log_level level, const char *fmt, ...)
     if (n < 0)
         return;
     struct slice m = slice_of(msg, (size_t)n < sizeof(msg) ? (size_t)n : sizeof(msg) - 1);
-    c->sink(c->ctx, slice_of(line, format_line(line, sizeof(line), c->format, level, m)));
+    enum log_format format =
+        (enum log_format)atomic_load_explicit(&setup.format, memory_order_relaxed);
+    setup.sink(setup.ctx, slice_of(line, format_line(line, sizeof(line), format, level, m)));
     errno = saved;
 }
