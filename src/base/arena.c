@@ -53,7 +53,7 @@ void *arena_alloc(struct arena *a, size_t n)
 {
     CHECK(n < SIZE_MAX / 2);
     n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    if ((size_t)(a->end - a->at) < n)
+    if (!a->blocks || (size_t)(a->end - a->at) < n)
         grow(a, n);
     void *p = a->at;
     a->at += n;
