@@ -15,6 +15,7 @@
 #include "config/model.h"
 #include "http/fields.h"
 #include "proxy/router.h"
+#include "proxy/slot_table.h"
 #include "upstream/group.h"
 #include "upstream/registry.h"
 
@@ -53,22 +54,15 @@ struct snapshot {
     unsigned unreleased;          /* workers that still hold it; control thread */
 };
 
-/* Takes config (also on failure). Cannot fail on a verified configuration short of memory. */
+/* Takes config. Cannot fail on a verified configuration short of memory. Touches nothing shared. */
 struct snapshot *snapshot_compile(struct config *config, unsigned workers);
-/* Control thread: gives listeners their slots (slots: names seen so far, grows) and members their
- * targets, and stamps the generation. */
-struct slot_table;
-void snapshot_bind(struct snapshot *s, struct registry *registry, struct slot_table *slots,
-                   uint64_t generation);
-/* Control thread: the targets lose a reference; all of the memory goes. */
+/* Control thread: gives listeners their slots (new names are added to the table) and members their
+ * targets, and stamps the generation. ERR_LIMIT: more than SLOTS_MAX names of listeners since the
+ * start; nothing has changed and the snapshot can only be freed. */
+MUST_USE enum err snapshot_bind(struct snapshot *s, struct registry *registry,
+                                struct slot_table *slots, uint64_t generation);
+/* Control thread: the targets lose a reference; all of the memory goes. One that was never bound
+ * may be freed by any thread. */
 void snapshot_free(struct snapshot *s, struct registry *registry);
-
-/* Names of all listeners since the start. Control thread. */
-#define SLOTS_MAX 4096
-struct slot_table {
-    unsigned n;
-    char *names[SLOTS_MAX];
-};
-void slot_table_fini(struct slot_table *t);
 
 #endif

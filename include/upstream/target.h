@@ -33,12 +33,12 @@ struct target {
     unsigned workers;
     struct slice group; /* name of its group */
     struct addr addr;
-    struct slice text;            /* "10.0.1.10:3000", as logged */
-    _Atomic uint64_t generation;  /* newest snapshot that names it; set before that is published */
-    unsigned refs;                /* live snapshots that name it; control thread only */
-    struct list node;             /* in the registry */
-    struct target *same_bucket;   /* in the registry's table */
-    struct target_local *local;   /* [workers] */
+    struct slice text;           /* "10.0.1.10:3000", as logged */
+    _Atomic uint64_t generation; /* newest snapshot that names it; set before that is published */
+    unsigned refs;               /* live snapshots that name it; control thread only */
+    struct list node;            /* in the registry */
+    struct target *same_bucket;  /* in the registry's table */
+    struct target_local *local;  /* [workers] */
 };
 
 /* Made with no references; control thread. target_free() is for the registry. */

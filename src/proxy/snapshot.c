@@ -1,0 +1,148 @@
+#include "proxy/snapshot.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define SNAPSHOT_MAGIC 0x534e4150
+
+/* ---- compile ---- */
+
+static struct snapshot_local *new_locals(unsigned workers)
+{
+    size_t bytes = workers * sizeof(struct snapshot_local);
+    struct snapshot_local *l = aligned_alloc(_Alignof(struct snapshot_local), bytes);
+    CHECK(l);
+    return memset(l, 0, bytes);
+}
+
+/* Every address of a target is a member; its target comes with the bind. */
+static void add_members(struct arena *a, struct group *g, const struct config_group *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->targets_n; i++)
+        n += c->targets[i].addrs_n;
+    g->members = ARENA_ARRAY(a, struct member, n);
+    for (size_t i = 0; i < c->targets_n; i++)
+        for (size_t j = 0; j < c->targets[i].addrs_n; j++)
+            g->members[g->members_n++] =
+                (struct member){.zone = c->targets[i].zone, .weight = c->targets[i].weight};
+    CHECK(g->members_n == n);
+}
+
+static void compile_group(struct snapshot *s, struct group *g, const struct config_group *c)
+{
+    group_init(g, s->workers);
+    g->name = c->name;
+    g->wire = c->protocol == CONFIG_PROTOCOL_TCP ? GROUP_WIRE_RAW : GROUP_WIRE_H1;
+    g->retries = c->attributes.retries;
+    g->connect_timeout_ms = s->config->timeouts.connect_ms;
+    g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
+    add_members(&s->arena, g, c);
+}
+
+static void compile_listener(struct snapshot *s, struct listener *l,
+                             const struct config_listener *c)
+{
+    l->name = c->name;
+    l->config = c;
+    l->root = s->config;
+    if (c->protocol == CONFIG_PROTOCOL_TCP)
+        l->tcp_action = router_action(&s->arena, &c->default_action, s->groups);
+    else
+        l->router = router_build(&s->arena, c, s->groups);
+}
+
+struct snapshot *snapshot_compile(struct config *config, unsigned workers)
+{
+    struct snapshot *s = calloc(1, sizeof(*s));
+    CHECK(s && workers);
+    s->magic = SNAPSHOT_MAGIC;
+    s->config = config;
+    s->workers = s->unreleased = workers;
+    s->local = new_locals(workers);
+    arena_init(&s->arena);
+    s->groups_n = config->groups_n;
+    s->groups = ARENA_ARRAY(&s->arena, struct group, s->groups_n);
+    for (size_t i = 0; i < s->groups_n; i++)
+        compile_group(s, &s->groups[i], &config->groups[i]);
+    s->listeners_n = config->listeners_n;
+    s->listeners = ARENA_ARRAY(&s->arena, struct listener, s->listeners_n);
+    for (size_t i = 0; i < s->listeners_n; i++)
+        compile_listener(s, &s->listeners[i], &config->listeners[i]);
+    return s;
+}
+
+/* ---- bind ---- */
+
+static bool slots_suffice(const struct snapshot *s, const struct slot_table *slots)
+{
+    size_t n = slots->n;
+    for (size_t i = 0; i < s->listeners_n; i++)
+        n += slot_table_find(slots, s->listeners[i].name) == SLOTS_MAX;
+    return n <= SLOTS_MAX;
+}
+
+static void bind_listeners(struct snapshot *s, struct slot_table *slots)
+{
+    for (size_t i = 0; i < s->listeners_n; i++) {
+        struct listener *l = &s->listeners[i];
+        l->slot = slot_table_find(slots, l->name);
+        if (l->slot == SLOTS_MAX)
+            l->slot = slot_table_add(slots, l->name);
+    }
+    s->slots_n = slots->n;
+    s->by_slot = ARENA_ARRAY(&s->arena, struct listener *, s->slots_n);
+    for (size_t i = 0; i < s->listeners_n; i++)
+        s->by_slot[s->listeners[i].slot] = &s->listeners[i];
+}
+
+static void bind_group(struct group *g, const struct config_group *c, struct registry *registry,
+                       uint64_t generation)
+{
+    struct member *m = g->members;
+    g->generation = generation;
+    for (size_t i = 0; i < c->targets_n; i++)
+        for (size_t j = 0; j < c->targets[i].addrs_n; j++, m++) {
+            m->target = registry_get(registry, g->name, &c->targets[i].addrs[j]);
+            atomic_store_explicit(&m->target->generation, generation, memory_order_relaxed);
+        }
+}
+
+enum err snapshot_bind(struct snapshot *s, struct registry *registry, struct slot_table *slots,
+                       uint64_t generation)
+{
+    CHECK_MAGIC(s, SNAPSHOT_MAGIC);
+    CHECK(s->generation == 0 && generation != 0);
+    if (!slots_suffice(s, slots))
+        return ERR_LIMIT;
+    s->generation = generation;
+    bind_listeners(s, slots);
+    for (size_t i = 0; i < s->groups_n; i++)
+        bind_group(&s->groups[i], &s->config->groups[i], registry, generation);
+    return OK;
+}
+
+/* ---- free ---- */
+
+static void free_group(struct group *g, struct registry *registry)
+{
+    for (size_t i = 0; i < g->members_n; i++)
+        if (g->members[i].target)
+            registry_release(registry, g->members[i].target);
+    group_fini(g);
+}
+
+void snapshot_free(struct snapshot *s, struct registry *registry)
+{
+    CHECK_MAGIC(s, SNAPSHOT_MAGIC);
+    for (unsigned w = 0; w < s->workers; w++)
+        CHECK(s->local[w].pins == 0);
+    for (size_t i = 0; i < s->groups_n; i++)
+        free_group(&s->groups[i], registry);
+    model_free(s->config);
+    arena_fini(&s->arena);
+    free(s->local);
+    s->magic = 0;
+    free(s);
+}
