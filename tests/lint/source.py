@@ -40,6 +40,16 @@ def code(path):
     return TOKEN.sub(blank, path.read_text())
 
 
+def comments(path):
+    """The text of the comments alone, line numbers kept."""
+    text = path.read_text()
+    kept = ["\n" if c == "\n" else " " for c in text]
+    for match in TOKEN.finditer(text):
+        if match.group(0)[0] == "/":
+            kept[match.start():match.end()] = match.group(0)
+    return "".join(kept)
+
+
 def includes(path):
     """(line, name, quoted) of every #include."""
     for number, line in enumerate(path.read_text().splitlines(), 1):
