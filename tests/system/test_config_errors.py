@@ -63,14 +63,14 @@ def test_an_error_names_its_place_and_what_was_meant(tmp_path, name):
     text = GOOD.replace(old, new, 1)
     done = check(tmp_path, text)
     assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if "tenbin.yaml:" in line]
-    assert errors and f"tenbin.yaml:{place}:" in errors[0], done.stderr
+    _, found, told = done.stderr.partition(f"tenbin.yaml:{place}: ")
+    assert found, done.stderr
     for word in words:
-        assert word in errors[0], done.stderr
+        assert word in told.splitlines()[0], done.stderr
     line_number, column = map(int, place.split(":"))
     shown = text.splitlines()[line_number - 1]
-    assert shown.strip() in done.stderr, "the line is not shown"
-    assert caret_column(done.stderr, shown) == column, done.stderr
+    assert shown.strip() in told, "the line is not shown"
+    assert caret_column(told, shown) == column, done.stderr
 
 
 def caret_column(output, shown):
