@@ -1,5 +1,7 @@
 #include "config/lint.h"
 
+#include "base/strbuf.h"
+
 /* Rules of one listener that are compared with each other: the work grows with the square. */
 #define RULES_MAX 2000
 /* Values of two conditions that are compared, likewise. */
@@ -185,12 +187,17 @@ static void lint_covered_zones(const struct config_group *g, const struct zones 
                                struct report *r)
 {
     struct zones own = zones_of(g);
+    struct strbuf missing;
     if (own.n == 0 || own.n == ZONES_MAX)
         return;
+    strbuf_init(&missing);
     for (size_t i = 0; i < all->n; i++)
         if (!has_zone(&own, all->names[i]))
-            report_warning(r, g->pos, "target group \"%s\" has no target in zone %s", g->name.p,
-                           all->names[i].p);
+            strbuf_printf(&missing, "%s%s", missing.n ? ", " : "", all->names[i].p);
+    if (missing.n)
+        report_warning(r, g->pos, "target group \"%s\" has no target in zone %s", g->name.p,
+                       missing.p);
+    strbuf_fini(&missing);
 }
 
 static void lint_zoneless(const struct config *c, const struct config_group *g, struct report *r)

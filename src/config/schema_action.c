@@ -131,7 +131,14 @@ static bool decode_template(struct schema_ctx *x, const struct schema_key *key,
                             const struct yaml_tree_node *node, struct slice *to)
 {
     *to = arena_slice(x->arena, slice_str(key->def));
-    if (!node || !decode_is_scalar(x, key, node))
+    if (!node)
+        return false;
+    if (node->null) {
+        report_hint(x->report, schema_complain(x, key, node, "has no value"),
+                    "without quotes, # begins a comment");
+        return false;
+    }
+    if (!decode_is_scalar(x, key, node))
         return false;
     if (node->text.n < key->min || node->text.n > key->max || !is_visible(node->text)) {
         schema_complain(x, key, node, "cannot be used here");

@@ -241,7 +241,8 @@ static const struct schema_key admin_keys[] = {
      .def = "off",
      .decode = decode_admin,
      .expected = "a loopback address such as 127.0.0.1:9900, unix:PATH, or off",
-     .meaning = "/healthz, /status and /metrics: a loopback address, unix:PATH or off"},
+     .meaning =
+         "/healthz, /status and /metrics: a loopback address, unix:PATH or off; needs a restart"},
     {.name = "tokens",
      .type = SCHEMA_LIST,
      .built = SCHEMA_NOT_BUILT,
@@ -356,7 +357,7 @@ const struct schema_key schema_root_keys[] = {
     {.name = "admin",
      .type = SCHEMA_MAP,
      .keys = admin_keys,
-     .meaning = "the endpoint for operators; needs a restart",
+     .meaning = "the endpoint for operators",
      SCHEMA_AT(config, admin)},
     {.name = "tests",
      .type = SCHEMA_LIST,
