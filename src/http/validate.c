@@ -319,3 +319,50 @@ enum reason validate_response(struct slice raw, const struct limits *limits, enu
         return r;
     return read_response_options(h, upgrade);
 }
+
+/* --- trailers */
+
+/* RFC 9110 6.5.1: framing, routing, request modifiers, authentication, response control, how the
+ * content is to be read; and what tenbin itself tells a target. */
+static bool belongs_in_head(const struct field *f)
+{
+    static const struct slice names[] = {
+        SLICE_INIT("age"),         SLICE_INIT("cache-control"),
+        SLICE_INIT("expires"),     SLICE_INIT("max-forwards"),
+        SLICE_INIT("pragma"),      SLICE_INIT("range"),
+        SLICE_INIT("retry-after"), SLICE_INIT("vary"),
+        SLICE_INIT("warning"),     SLICE_INIT("www-authenticate"),
+    };
+    if (f->id != FIELD_OTHER)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (slice_ieq(f->name, names[i]))
+            return true;
+    return slice_istarts(f->name, SLICE("content-")) || slice_istarts(f->name, SLICE("if-")) ||
+           slice_istarts(f->name, SLICE("proxy-")) || slice_istarts(f->name, SLICE("x-forwarded-"));
+}
+
+static void leave_out_head_fields(struct fields *f)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < f->count; i++)
+        if (!belongs_in_head(&f->at[i]))
+            f->at[kept++] = f->at[i];
+    f->count = kept;
+    f->present = kept ? FIELD_BIT(FIELD_OTHER) : 0;
+}
+
+enum reason validate_trailers(struct slice raw, const struct limits *limits, struct fields *to)
+{
+    struct lines l = {.max_line = limits->trailers, .max_lines = limits->headers};
+    CHECK(to->count == 0);
+    enum reason r = lines_read(&l, raw.p, raw.p + raw.n, to);
+    if (r)
+        return status_of(r) == 431 ? REASON_TRAILERS_TOO_LARGE : REASON_BAD_TRAILER;
+    if (raw.n - 2 * (size_t)to->count > limits->trailers)
+        return REASON_TRAILERS_TOO_LARGE;
+    if (l.seen & SCAN_SEEN_CONTROL || l.suspicious)
+        return REASON_BAD_TRAILER;
+    leave_out_head_fields(to);
+    return REASON_NONE;
+}
