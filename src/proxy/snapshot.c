@@ -41,12 +41,32 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     add_members(&s->arena, g, c);
 }
 
+static void add_override(struct listener *l, struct slice name, struct slice value)
+{
+    enum field_id id = fields_id(name);
+    CHECK(id != FIELD_OTHER && id != FIELD_VOUCHED);
+    l->overrides[l->override_count++] = (struct field){.name = name, .value = value, .id = id};
+    l->override_mask |= FIELD_BIT(id);
+}
+
+/* What the listener puts over the target's response fields; an empty value takes one off. */
+static void compile_overrides(struct arena *a, struct listener *l)
+{
+    const struct config_listener_attributes *c = &l->config->attributes;
+    l->overrides = ARENA_ARRAY(a, struct field, c->response_headers_n + 1);
+    for (size_t i = 0; i < c->response_headers_n; i++)
+        add_override(l, c->response_headers[i].name, c->response_headers[i].value);
+    if (!c->server_header)
+        add_override(l, SLICE("Server"), slice_of("", 0));
+}
+
 static void compile_listener(struct snapshot *s, struct listener *l,
                              const struct config_listener *c)
 {
     l->name = c->name;
     l->config = c;
     l->root = s->config;
+    compile_overrides(&s->arena, l);
     if (c->protocol == CONFIG_PROTOCOL_TCP)
         l->tcp_action = router_action(&s->arena, &c->default_action, s->groups);
     else
