@@ -2,6 +2,7 @@
 
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
+#include "proxy/redirect.h"
 
 #define FIELDS_MAX 8
 #define HEAD_MAX   (10 * 1024) /* the longest Location is 8 KiB */
@@ -71,4 +72,24 @@ void reply_fixed(struct exchange *x, const struct config_fixed_response *f, stru
     struct h1_writer w = begin(x, f->status_code, given.n);
     *body = put_body(&w, given);
     end(x, &w, f->status_code, f->content_type, body);
+}
+
+enum reason reply_redirect(struct exchange *x, const struct config_redirect *r, struct slice *body)
+{
+    char text[REDIRECT_LOCATION_MAX];
+    struct slice location;
+    struct slice host = x->req.host_norm.n ? x->req.host_norm : x->client.local_host;
+    struct redirect_from from = {.protocol = SLICE("http"),
+                                 .host = host,
+                                 .port = x->client.local_port,
+                                 .path = x->req.path,
+                                 .query = x->req.query};
+    enum err e = redirect_location(r, &from, text, &location);
+    if (e != OK)
+        return e == ERR_LIMIT ? REASON_REDIRECT_TOO_LONG : REASON_MISSING_HOST;
+    struct h1_writer w = begin(x, r->status_code, 0);
+    h1_writer_field(&w, SLICE("Location"), location);
+    *body = slice_of(NULL, 0);
+    end(x, &w, r->status_code, slice_of(NULL, 0), body);
+    return REASON_NONE;
 }
