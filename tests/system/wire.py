@@ -126,7 +126,7 @@ class Stream:
         try:
             self.sock.sendall(data)
             return True
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             return False
 
     def half_close(self):
