@@ -6,6 +6,7 @@
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -95,7 +96,7 @@ class Demo:
 
     def ready(self):
         try:
-            return self.ask("/healthz", admin=True)[0] == 200
+            return self.ask("/healthz", self.admin)[0] == 200
         except OSError:
             return False
 
@@ -104,15 +105,18 @@ class Demo:
         return f"127.0.0.1:{self.ports[8080]}"
 
     @property
+    def tcp(self):
+        return f"127.0.0.1:{self.ports[8081]}"
+
+    @property
     def admin(self):
         return f"127.0.0.1:{self.ports[9900]}"
 
-    def ask(self, path, admin=False, data=None, **headers):
+    def ask(self, path, where=None, data=None):
         """(status, headers, body) of one request; redirects are not followed."""
-        url = f"http://{self.admin if admin else self.web}{path}"
-        request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
         try:
-            with urllib.request.build_opener(Unfollowed).open(request, timeout=10) as answer:
+            url = f"http://{where or self.web}{path}"
+            with urllib.request.build_opener(Unfollowed).open(url, data, timeout=10) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -139,15 +143,19 @@ def explain(demo):
     print(f"""
 tenbin is running in front of three instances of a small app, in zones a, b and c.
 
-  curl http://{demo.web}/              each call: the next instance
-  curl http://{demo.web}/json          what the app got: the headers that tenbin adds
-  curl -i http://{demo.web}/old/x      rules: a redirect, and see the others in {path}
-  curl http://{demo.admin}/status      targets, connections, reloads
-  curl http://{demo.admin}/metrics     the same for Prometheus
+  curl http://{demo.web}/                each call: the next instance
+  curl http://{demo.web}/json            what the app got, with the headers that tenbin adds
+  curl http://{demo.web}/hello           a rule that answers by itself
+  curl -i http://{demo.web}/docs         a rule that redirects
+  curl http://{demo.web}/mostly-a/       a rule that shares out by weight
+  curl http://{demo.tcp}/                the same instances through plain TCP
+  curl http://{demo.admin}/status          targets, connections, reloads
+  curl http://{demo.admin}/metrics         the same for Prometheus
   wrk -t1 -c32 -d5s http://{demo.web}/   a little load
 
 Edit {path} while it runs, then: kill -HUP {demo.tenbin.pid}
 A broken file changes nothing and says where it is broken. ^C ends all of it.
+Below is the access log.
 """, flush=True)
 
 
@@ -164,9 +172,13 @@ def expect(condition, what):
         raise Failure(what)
 
 
+def instances(demo, path, count, where=None):
+    return collections.Counter(demo.ask(path, where)[1]["X-Instance"] for _ in range(count))
+
+
 def check_all_instances_take_turns(demo):
-    seen = [demo.ask("/")[1]["X-Instance"] for _ in range(30)]
-    expect(set(seen) == {"app-1", "app-2", "app-3"}, f"instances that answered: {sorted(set(map(str, seen)))}")
+    seen = instances(demo, "/", 30)
+    expect(seen.keys() == {"app-1", "app-2", "app-3"}, f"instances that answered: {seen}")
 
 
 def check_the_app_is_told_about_the_client(demo):
@@ -180,10 +192,42 @@ def check_bodies_pass(demo):
     expect(demo.ask("/echo", data=data)[2] == data, "the body came back changed")
 
 
+def check_a_rule_answers_by_itself(demo):
+    expect(demo.ask("/hello")[::2] == (200, b"hello from tenbin\n"), "no answer at /hello")
+
+
+def check_a_rule_redirects(demo):
+    status, headers, _ = demo.ask("/docs")
+    expect(status == 302 and headers["Location"] == f"http://{demo.web}/manual", f"redirect: {status} {headers}")
+
+
+def check_a_rule_shares_out_by_weight(demo):
+    seen = instances(demo, "/mostly-a/", 100)
+    expect(55 <= seen["app-1"] <= 95, f"instances that answered: {seen}")
+
+
+def check_plain_tcp_passes(demo):
+    seen = instances(demo, "/", 12, demo.tcp)
+    expect(seen.keys() == {"app-1", "app-2", "app-3"}, f"instances that answered: {seen}")
+
+
+def check_a_websocket_passes(demo):
+    with socket.create_connection(demo.web.split(":"), timeout=10) as sock:
+        sock.sendall(b"GET /ws HTTP/1.1\r\nHost: demo\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        stream = sock.makefile("rb")
+        expect(b" 101 " in stream.readline(), "no upgrade")
+        while stream.readline().strip():
+            pass
+        sock.sendall(b"\x81\x85\0\0\0\0hello")
+        head = stream.read(2)
+        expect(stream.read(head[1]).endswith(b": hello"), "no echo")
+
+
 def check_admin_tells(demo):
-    status = json.loads(demo.ask("/status", admin=True)[2])
+    status = json.loads(demo.ask("/status", demo.admin)[2])
     expect(sum(t["requests"] for g in status["groups"] for t in g["targets"]) >= 30, f"status: {status}")
-    expect(b"tenbin_requests_total" in demo.ask("/metrics", admin=True)[2], "no metrics")
+    expect(b"tenbin_requests_total" in demo.ask("/metrics", demo.admin)[2], "no metrics")
 
 
 def check_a_lost_instance_is_passed_over(demo):
@@ -193,9 +237,9 @@ def check_a_lost_instance_is_passed_over(demo):
 
 
 def check_reload(demo):
-    before = json.loads(demo.ask("/status", admin=True)[2])["generation"]
+    before = json.loads(demo.ask("/status", demo.admin)[2])["generation"]
     demo.tenbin.send_signal(signal.SIGHUP)
-    demo.wait(lambda: json.loads(demo.ask("/status", admin=True)[2])["generation"] > before or demo.tenbin.poll() is not None, "the reload")
+    demo.wait(lambda: json.loads(demo.ask("/status", demo.admin)[2])["generation"] > before or demo.tenbin.poll() is not None, "the reload")
 
 
 def check_graceful_stop(demo):
@@ -203,8 +247,10 @@ def check_graceful_stop(demo):
     expect(demo.tenbin.wait(15) == 0, f"tenbin ended with code {demo.tenbin.returncode}")
 
 
-STEPS = [check_all_instances_take_turns, check_the_app_is_told_about_the_client, check_bodies_pass, check_admin_tells,
-         check_reload, check_a_lost_instance_is_passed_over, check_graceful_stop]
+STEPS = [check_all_instances_take_turns, check_the_app_is_told_about_the_client, check_bodies_pass,
+         check_a_rule_answers_by_itself, check_a_rule_redirects, check_a_rule_shares_out_by_weight,
+         check_plain_tcp_passes, check_a_websocket_passes, check_admin_tells, check_reload,
+         check_a_lost_instance_is_passed_over, check_graceful_stop]
 
 
 def main():

@@ -15,7 +15,7 @@ ENV = {**os.environ, "TENBIN_BIN": str(lb_module.BINARY)}
 def test_every_step_of_the_demo_works():
     done = subprocess.run([*DEMO, "--check"], env=ENV, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok   ") >= 7
+    assert done.stdout.count("ok   ") == 12
 
 
 def test_the_demo_ends_what_it_started(tmp_path):
