@@ -3,6 +3,8 @@
 #include "http/h1_writer.h"
 #include "http/validate.h"
 
+#define JOIN_BYTES 4096
+
 /* ---- reading ---- */
 
 void h1_body_in_init(struct h1_body_in *b, enum framing framing, uint64_t length, uint64_t limit)
@@ -185,59 +187,87 @@ void h1_body_out_init(struct h1_body_out *b, enum framing framing, size_t head_n
     *b = (struct h1_body_out){.framing = framing, .head_n = head_n};
 }
 
-static size_t iov_add(struct iovec *iov, int *n, const void *p, size_t len)
+/* What leaves in one write. */
+struct segment {
+    struct iovec iov[FLOW_IOV_MAX + 5];
+    int n;
+    size_t bytes;
+};
+
+static void add(struct segment *s, const void *p, size_t n)
 {
-    iov[(*n)++] = (struct iovec){(void *)(uintptr_t)p, len};
-    return len;
+    if (n == 0)
+        return;
+    s->iov[s->n++] = (struct iovec){(void *)(uintptr_t)p, n};
+    s->bytes += n;
 }
 
-/* "0\r\n", trailers, "\r\n" behind the pending head in the head buffer. */
-static struct slice last_chunk(const struct h1_body_out *b, struct loop *l,
-                               const struct fields *trailers)
+/* "0\r\n", trailers, "\r\n"; rendered behind the room that joining small pieces may take. */
+static void add_last_chunk(struct segment *s, const struct h1_body_out *b, struct loop *l,
+                           const struct fields *trailers)
 {
+    size_t used = b->head_n + JOIN_BYTES, n;
     struct h1_writer w;
-    size_t n;
-    h1_writer_init(&w, l->head + b->head_n, LOOP_HEAD_BYTES - b->head_n);
+    h1_writer_init(&w, l->head + used, LOOP_HEAD_BYTES - used);
     h1_writer_last_chunk(&w, trailers);
-    if (h1_writer_end(&w, &n) != OK)
-        return SLICE("0\r\n\r\n"); /* trailers may be dropped (RFC 9110 6.5.1) */
-    return slice_of(l->head + b->head_n, n);
+    if (trailers->count && h1_writer_end(&w, &n) == OK)
+        add(s, w.p, n);
+    else
+        add(s, "0\r\n\r\n", 5); /* trailers may be dropped (RFC 9110 6.5.1) */
+}
+
+/* All that the flow has now, in the body's framing; returns how much of the flow that is. */
+static size_t add_body(struct segment *s, const struct h1_body_out *b, struct flow *f, char *size)
+{
+    struct iovec piece[FLOW_IOV_MAX];
+    int pieces = flow_peek(f, piece, FLOW_IOV_MAX);
+    bool chunked = b->framing == FRAMING_CHUNKED && pieces;
+    size_t bytes = 0;
+    for (int i = 0; i < pieces; i++)
+        bytes += piece[i].iov_len;
+    if (chunked)
+        add(s, size, h1_writer_chunk_head(size, bytes));
+    for (int i = 0; i < pieces; i++)
+        add(s, piece[i].iov_base, piece[i].iov_len);
+    if (chunked)
+        add(s, "\r\n", 2);
+    return bytes;
+}
+
+/* A short body is cheaper copied behind its head than gathered by the kernel. */
+static void join_small(struct segment *s, const struct h1_body_out *b, struct loop *l)
+{
+    if (s->n < 2 || s->bytes > b->head_n + JOIN_BYTES)
+        return;
+    char *to = l->head + b->head_n;
+    for (int i = b->head_n ? 1 : 0; i < s->n; i++)
+        to = mempcpy(to, s->iov[i].iov_base, s->iov[i].iov_len);
+    s->iov[0] = (struct iovec){l->head, s->bytes};
+    s->n = 1;
 }
 
 enum err h1_body_push(struct h1_body_out *b, struct conn *c, struct flow *f,
                       const struct fields *trailers, bool *taken)
 {
-    struct loop *l = c->loop;
-    struct iovec iov[FLOW_IOV_MAX + 5];
+    struct segment s;
     char size[H1_CHUNK_HEAD_MAX];
-    int n = 0;
+    s.n = 0; /* by hand: clearing all of it costs more than the rest of this function */
+    s.bytes = 0;
     *taken = false;
     if (b->head_n == 0 && (conn_unsent(c) || b->over))
         return OK;
-    if (b->head_n)
-        iov_add(iov, &n, l->head, b->head_n);
-
-    int first = n + (b->framing == FRAMING_CHUNKED && flow_bytes(f));
-    int pieces = flow_peek(f, iov + first, FLOW_IOV_MAX);
-    size_t bytes = 0;
-    for (int i = 0; i < pieces; i++)
-        bytes += iov[first + i].iov_len;
-    if (first > n)
-        iov_add(iov, &n, size, h1_writer_chunk_head(size, bytes));
-    n += pieces;
-    if (b->framing == FRAMING_CHUNKED && bytes)
-        iov_add(iov, &n, "\r\n", 2);
+    add(&s, c->loop->head, b->head_n);
+    size_t bytes = add_body(&s, b, f, size);
     bool last = f->ended && bytes == flow_bytes(f);
-    if (last && b->framing == FRAMING_CHUNKED) {
-        struct slice end_of_body = last_chunk(b, l, trailers);
-        iov_add(iov, &n, end_of_body.p, end_of_body.n);
-    }
-    if (n) {
-        enum err e = conn_write(c, iov, n);
+    if (last && b->framing == FRAMING_CHUNKED)
+        add_last_chunk(&s, b, c->loop, trailers);
+    join_small(&s, b, c->loop);
+    if (s.n) {
+        enum err e = conn_write(c, s.iov, s.n);
         if (e != OK)
             return e;
     }
-    flow_consume(f, &l->chunks, bytes);
+    flow_consume(f, &c->loop->chunks, bytes);
     *taken = bytes || last;
     b->head_n = 0;
     b->over = last;
