@@ -18,13 +18,16 @@ struct general {
     struct rule_choice choice;
 };
 
+/* Children are found by their first byte in one step: a table of the bytes from the lowest to the
+ * highest one that leads anywhere. */
 struct node {
-    struct slice label; /* what this node adds to the literal part of its parent */
+    struct slice label; /* behind the byte that led here */
     uint32_t best;      /* lowest rank in here and below */
-    uint16_t children_n;
     uint32_t generals_n;
-    const char *firsts;    /* [children_n]: first byte of each child's label */
-    struct node *children; /* [children_n] */
+    uint8_t lowest;
+    uint16_t span;         /* length of turns; 0: no children */
+    const uint16_t *turns; /* by byte - lowest: index of the child + 1; 0: none */
+    struct node *children;
     struct general *generals;
     struct rule_choice any; /* rank UINT32_MAX: none */
 };
@@ -61,14 +64,20 @@ static uint32_t match_exact(const struct rule_index *ix, struct slice text, stru
     return best;
 }
 
-/* Takes the label off the text's beginning, or its end. */
+/* Takes n bytes off the text's beginning, or its end, and returns them. */
+static const char *take(const struct rule_index *ix, struct slice *text, size_t n)
+{
+    const char *from = ix->from_end ? text->p + text->n - n : text->p;
+    text->p += ix->from_end ? 0 : n;
+    text->n -= n;
+    return from;
+}
+
 static bool take_label(const struct rule_index *ix, struct slice label, struct slice *text)
 {
-    if (!(ix->from_end ? slice_ends(*text, label) : slice_starts(*text, label)))
-        return false;
-    text->n -= label.n;
-    text->p += ix->from_end ? 0 : label.n;
-    return true;
+    if (label.n == 0)
+        return true;
+    return label.n <= text->n && memcmp(take(ix, text, label.n), label.p, label.n) == 0;
 }
 
 static uint32_t match_node(const struct node *n, struct slice text, struct slice next_text,
@@ -81,10 +90,13 @@ static uint32_t match_node(const struct node *n, struct slice text, struct slice
     return best;
 }
 
-static const struct node *child_of(const struct node *n, char first)
+static const struct node *take_turn(const struct rule_index *ix, const struct node *n,
+                                    struct slice *text)
 {
-    const char *hit = n->children_n ? memchr(n->firsts, first, n->children_n) : NULL;
-    return hit ? &n->children[hit - n->firsts] : NULL;
+    if (text->n == 0)
+        return NULL;
+    unsigned turn = (unsigned)(uint8_t)*take(ix, text, 1) - n->lowest;
+    return turn < n->span && n->turns[turn] ? &n->children[n->turns[turn] - 1] : NULL;
 }
 
 static uint32_t match_wildcards(const struct rule_index *ix, struct slice text,
@@ -93,7 +105,7 @@ static uint32_t match_wildcards(const struct rule_index *ix, struct slice text,
     const struct node *n = ix->root;
     while (n && n->best < best && take_label(ix, n->label, &text)) {
         best = match_node(n, text, next_text, best);
-        n = text.n ? child_of(n, text.p[ix->from_end ? text.n - 1 : 0]) : NULL;
+        n = take_turn(ix, n, &text);
     }
     return best;
 }
@@ -227,27 +239,36 @@ static void fill_node(const struct tree_build *b, struct stretch *s)
     }
 }
 
+static unsigned first_byte(const struct tree_build *b, const struct stretch *s, size_t i)
+{
+    return key_byte(b->cuts[i].key, s->depth, b->from_end);
+}
+
 static size_t end_of_child(const struct tree_build *b, const struct stretch *s, size_t begin)
 {
-    unsigned char first = key_byte(b->cuts[begin].key, s->depth, b->from_end);
-    while (begin < s->end && key_byte(b->cuts[begin].key, s->depth, b->from_end) == first)
-        begin++;
-    return begin;
+    size_t end = begin;
+    while (end < s->end && first_byte(b, s, end) == first_byte(b, s, begin))
+        end++;
+    return end;
 }
 
 static void add_children(struct tree_build *b, const struct stretch *s)
 {
     struct node *n = s->node;
+    uint16_t children = 0;
+    if (s->begin == s->end)
+        return;
+    n->lowest = (uint8_t)first_byte(b, s, s->begin);
+    n->span = (uint16_t)(first_byte(b, s, s->end - 1) - n->lowest + 1);
+    uint16_t *turns = ARENA_ARRAY(b->arena, uint16_t, n->span);
+    n->turns = turns;
     for (size_t i = s->begin; i < s->end; i = end_of_child(b, s, i))
-        n->children_n++;
-    char *firsts = arena_alloc(b->arena, n->children_n);
-    n->firsts = firsts;
-    n->children = ARENA_ARRAY(b->arena, struct node, n->children_n);
+        turns[first_byte(b, s, i) - n->lowest] = ++children;
+    n->children = ARENA_ARRAY(b->arena, struct node, children);
     struct node *child = n->children;
     for (size_t i = s->begin, end; i < s->end; i = end) {
         end = end_of_child(b, s, i);
-        *firsts++ = (char)key_byte(b->cuts[i].key, s->depth, b->from_end);
-        b->todo[b->todo_n++] = (struct stretch){child++, i, end, s->depth};
+        b->todo[b->todo_n++] = (struct stretch){child++, i, end, s->depth + 1};
     }
 }
 
