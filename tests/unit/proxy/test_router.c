@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/check.h"
-#include "proxy/pattern.h"
+#include "proxy/linear_rules.h"
 #include "proxy/router.h"
 
 /* ---- rules by hand ---- */
@@ -282,39 +282,6 @@ static void test_a_rule_keeps_its_name_and_its_action(void **state)
 
 /* ---- against the definition ---- */
 
-static struct slice lowered(struct slice s, char *to)
-{
-    for (size_t i = 0; i < s.n; i++)
-        to[i] = slice_lower(s.p[i]);
-    return slice_of(to, s.n);
-}
-
-static bool condition_holds(const struct config_condition *c, struct slice host, struct slice path)
-{
-    char lower[64];
-    for (size_t i = 0; i < c->values_n; i++) {
-        if (c->type == CONFIG_CONDITION_PATH_PATTERN && pattern_match(c->values[i], path))
-            return true;
-        if (c->type == CONFIG_CONDITION_HOST_HEADER &&
-            pattern_match(lowered(c->values[i], lower), host))
-            return true;
-    }
-    return false;
-}
-
-/* Rule after rule, as ALB's documents tell it. */
-static uint32_t reference(const struct config_listener *l, struct slice host, struct slice path)
-{
-    for (size_t i = 0; i < l->rules_n; i++) {
-        bool holds = true;
-        for (size_t j = 0; j < l->rules[i].conditions_n; j++)
-            holds = holds && condition_holds(&l->rules[i].conditions[j], host, path);
-        if (holds)
-            return l->rules[i].priority;
-    }
-    return 0;
-}
-
 static const char *random_piece(struct rng *rng, const char *const *pieces, size_t n)
 {
     return pieces[rng_below(rng, (uint32_t)n)];
@@ -363,7 +330,8 @@ static unsigned compare_with_reference(struct arena *a, struct rng *rng, size_t 
     for (int i = 0; i < 60; i++) {
         struct slice host = slice_str(random_text(a, rng, host_pieces, TEXTS, 4));
         struct slice path = slice_str(random_text(a, rng, path_pieces, TEXTS, 5));
-        uint32_t want = reference(l, host, path), got = router_match(r, host, path)->priority;
+        uint32_t want = linear_rules_match(l, host, path),
+                 got = router_match(r, host, path)->priority;
         if (got != want)
             fail_msg("host '%s' path '%s': rule %u, expected %u", host.p, path.p, got, want);
         matched += want != 0;
