@@ -36,7 +36,7 @@ struct report_source;
 struct report {
     struct arena arena;
     struct report_source *sources; /* newest first */
-    struct report_entry *first, **last;
+    struct report_entry *first, *last;
     size_t errors, warnings; /* all of them, kept or not */
     size_t kept;
     struct report_entry spare; /* takes what is said about entries beyond REPORT_MAX */

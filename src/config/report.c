@@ -23,7 +23,6 @@ void report_init(struct report *r)
 {
     *r = (struct report){0};
     arena_init(&r->arena);
-    r->last = &r->first;
 }
 
 void report_fini(struct report *r)
@@ -120,6 +119,16 @@ static char *format(struct arena *a, const char *fmt, va_list ap)
     return to;
 }
 
+static void append(struct report *r, struct report_entry *e)
+{
+    if (r->last)
+        r->last->next = e;
+    else
+        r->first = e;
+    r->last = e;
+    e->next = NULL;
+}
+
 static struct report_entry *add(struct report *r, enum report_level level, struct config_pos pos,
                                 const char *fmt, va_list ap)
 {
@@ -134,8 +143,7 @@ static struct report_entry *add(struct report *r, enum report_level level, struc
     char *message = format(&r->arena, fmt, ap);
     e->message = printable(&r->arena, slice_str(message));
     quote_line(r, e);
-    *r->last = e;
-    r->last = &e->next;
+    append(r, e);
     r->kept++;
     return e;
 }
@@ -213,12 +221,9 @@ void report_sort(struct report *r)
         n++;
     }
     qsort(all, n, sizeof(*all), compare);
-    r->last = &r->first;
-    for (unsigned i = 0; i < n; i++) {
-        *r->last = all[i].entry;
-        r->last = &all[i].entry->next;
-    }
-    *r->last = NULL;
+    r->first = r->last = NULL;
+    for (unsigned i = 0; i < n; i++)
+        append(r, all[i].entry);
 }
 
 /* --- output --- */
