@@ -1,0 +1,29 @@
+/* From the configuration file to a compiled snapshot: all that a start or a reload does before it
+ * touches anything shared. Any thread; it may take seconds, because names are resolved. */
+#ifndef SERVER_LOADING_H
+#define SERVER_LOADING_H
+
+#include <stdatomic.h>
+
+#include "config/report.h"
+#include "proxy/snapshot.h"
+
+struct loading {
+    const char *path;
+    const struct config *running; /* NULL at the start */
+    atomic_bool cancelled;
+    struct report report;
+    struct snapshot *snapshot; /* the result; NULL: the report says why, or it was cancelled */
+};
+
+void loading_init(struct loading *l, const char *path, const struct config *running);
+void loading_fini(struct loading *l); /* a snapshot that is still here is the caller's */
+
+/* Reads the file. NULL: the report says why. */
+struct config *loading_read(struct loading *l);
+/* Takes c: what needs a restart is put back as it runs, names become addresses, all is compiled. */
+void loading_compile(struct loading *l, struct config *c);
+/* Both. */
+void loading_run(struct loading *l);
+
+#endif

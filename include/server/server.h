@@ -1,0 +1,34 @@
+/* The process as its control thread sees it. Owner: server/supervisor; one a process, but nothing
+ * here is global, so tests make their own. Thread: control, but for what worker.h and log_writer.h
+ * say. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "server/admin.h"
+#include "server/publish.h"
+#include "server/reload.h"
+#include "server/signals.h"
+#include "server/snapshots.h"
+
+struct server {
+    const char *path; /* of the configuration */
+    struct loop loop;
+    struct signals signals;
+    struct log_writer log;
+    struct outputs outputs;
+    struct snapshots snapshots;
+    struct listeners listeners;
+    struct publish publish;
+    struct reload reload;
+    struct admin admin;
+
+    unsigned workers_n;
+    struct worker **workers;
+    struct worker_shared shared;
+
+    uint64_t started_ms;
+    bool ready;    /* every worker listens */
+    bool stopping; /* a signal asked for the end */
+};
+
+#endif

@@ -1,0 +1,72 @@
+#include "server/loading.h"
+
+#include "base/arena.h"
+#include "config/load.h"
+#include "config/resolve.h"
+
+void loading_init(struct loading *l, const char *path, const struct config *running)
+{
+    *l = (struct loading){.path = path, .running = running};
+    report_init(&l->report);
+}
+
+void loading_fini(struct loading *l)
+{
+    report_fini(&l->report);
+}
+
+struct config *loading_read(struct loading *l)
+{
+    struct load_options o = load_options_default();
+    return load_path(l->path, &o, &l->report);
+}
+
+/* ---- what needs a restart ---- */
+
+static void warn_kept(struct loading *l, const char *key)
+{
+    struct config_pos pos = {.file = l->path};
+    report_warning(&l->report, pos, "%s has changed: that needs a restart, the old value stays",
+                   key);
+}
+
+static void keep_running_values(struct loading *l, struct config *c)
+{
+    const struct config *now = l->running;
+    if (c->workers != now->workers)
+        warn_kept(l, "workers");
+    c->workers = now->workers;
+    if (!slice_eq(c->user, now->user)) {
+        warn_kept(l, "user");
+        c->user = slice_of(arena_strdup(&c->arena, now->user), now->user.n);
+    }
+    if (!addr_eq(&c->admin.listen, &now->admin.listen))
+        warn_kept(l, "admin.listen");
+    c->admin.listen = now->admin.listen;
+    if (c->limits.max_connections != now->limits.max_connections)
+        warn_kept(l, "limits.max_connections");
+    c->limits.max_connections = now->limits.max_connections;
+}
+
+/* ---- */
+
+void loading_compile(struct loading *l, struct config *c)
+{
+    struct resolve_options o = resolve_options_default();
+    o.last = l->running;
+    o.cancelled = &l->cancelled;
+    if (l->running)
+        keep_running_values(l, c);
+    if (resolve_targets(c, &o, &l->report) != OK) {
+        model_free(c);
+        return;
+    }
+    l->snapshot = snapshot_compile(c, c->workers);
+}
+
+void loading_run(struct loading *l)
+{
+    struct config *c = loading_read(l);
+    if (c)
+        loading_compile(l, c);
+}

@@ -1,0 +1,211 @@
+/* Prometheus text format 0.0.4. A family is written as a whole, its HELP and TYPE first, so the
+ * sums of all listeners are taken once and walked family by family. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "server/stats.h"
+
+/* ---- the format ---- */
+
+static void family(struct strbuf *b, const char *name, const char *type, const char *help)
+{
+    strbuf_printf(b, "# HELP tenbin_%s %s\n# TYPE tenbin_%s %s\n", name, help, name, type);
+}
+
+static void escape(struct strbuf *b, struct slice v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] == '\n') {
+            strbuf_str(b, "\\n");
+            continue;
+        }
+        if (v.p[i] == '"' || v.p[i] == '\\')
+            strbuf_str(b, "\\");
+        strbuf_add(b, &v.p[i], 1);
+    }
+}
+
+static void begin(struct strbuf *b, const char *name)
+{
+    strbuf_printf(b, "tenbin_%s{", name);
+}
+
+static void label(struct strbuf *b, const char *name, struct slice value)
+{
+    if (b->p[b->n - 1] != '{')
+        strbuf_str(b, ",");
+    strbuf_printf(b, "%s=\"", name);
+    escape(b, value);
+    strbuf_str(b, "\"");
+}
+
+static void end(struct strbuf *b, uint64_t v)
+{
+    strbuf_printf(b, "} %llu\n", (unsigned long long)v);
+}
+
+static void single(struct strbuf *b, const char *name, const char *type, const char *help,
+                   uint64_t v)
+{
+    family(b, name, type, help);
+    strbuf_printf(b, "tenbin_%s %llu\n", name, (unsigned long long)v);
+}
+
+/* ---- listeners ---- */
+
+/* All that ever were, so that a counter does not vanish with its listener. */
+struct listeners_sums {
+    unsigned n;
+    struct slice *names;
+    struct stats_listener *sums;
+};
+
+static struct listeners_sums take_sums(const struct server *s)
+{
+    const struct slot_table *slots = &s->snapshots.slots;
+    struct listeners_sums l = {.n = slots->n};
+    l.names = calloc(l.n, sizeof(*l.names));
+    l.sums = calloc(l.n, sizeof(*l.sums));
+    CHECK(l.names && l.sums);
+    for (unsigned i = 0; i < l.n; i++) {
+        l.names[i] = slice_str(slots->names[i]);
+        stats_listener(s, i, &l.sums[i]);
+    }
+    return l;
+}
+
+static void by_listener(struct strbuf *b, const char *name, struct slice listener, uint64_t v)
+{
+    begin(b, name);
+    label(b, "listener", listener);
+    end(b, v);
+}
+
+/* "none" for what ended without a status: TCP connections, clients that left. */
+static void write_codes(struct strbuf *b, struct slice listener, const struct stats_listener *k)
+{
+    for (unsigned code = 0; code < COUNTERS_CODES; code++) {
+        if (!k->codes[code])
+            continue;
+        char text[TEXT_U64_MAX];
+        begin(b, "requests_total");
+        label(b, "listener", listener);
+        label(b, "code", code ? slice_of(text, text_u64(text, code)) : SLICE("none"));
+        end(b, k->codes[code]);
+    }
+}
+
+static void write_reasons(struct strbuf *b, struct slice listener, const struct stats_listener *k)
+{
+    for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
+        if (!k->reasons[r])
+            continue;
+        begin(b, "reasons_total");
+        label(b, "listener", listener);
+        label(b, "reason", slice_str(status_reason_name(r)));
+        end(b, k->reasons[r]);
+    }
+}
+
+static void write_bytes(struct strbuf *b, struct slice listener, const char *direction, uint64_t v)
+{
+    begin(b, "bytes_total");
+    label(b, "listener", listener);
+    label(b, "direction", slice_str(direction));
+    end(b, v);
+}
+
+static void write_listeners(struct strbuf *b, const struct listeners_sums *l)
+{
+    family(b, "requests_total", "counter", "Requests and TCP connections that ended, by status.");
+    for (unsigned i = 0; i < l->n; i++)
+        write_codes(b, l->names[i], &l->sums[i]);
+    family(b, "reasons_total", "counter", "Ends other than a target's whole answer, by reason.");
+    for (unsigned i = 0; i < l->n; i++)
+        write_reasons(b, l->names[i], &l->sums[i]);
+    family(b, "connections_active", "gauge", "Client connections that are open.");
+    for (unsigned i = 0; i < l->n; i++)
+        by_listener(b, "connections_active", l->names[i], l->sums[i].connections_active);
+    family(b, "connections_total", "counter", "Client connections that were accepted.");
+    for (unsigned i = 0; i < l->n; i++)
+        by_listener(b, "connections_total", l->names[i], l->sums[i].connections_total);
+    family(b, "bytes_total", "counter", "Bytes received from clients and sent to them.");
+    for (unsigned i = 0; i < l->n; i++) {
+        write_bytes(b, l->names[i], "received", l->sums[i].received_bytes);
+        write_bytes(b, l->names[i], "sent", l->sums[i].sent_bytes);
+    }
+}
+
+/* ---- targets ---- */
+
+static void target_labels(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    label(b, "group", g->name);
+    label(b, "target", m->target->text);
+    label(b, "zone", m->zone);
+}
+
+static void write_target_codes(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct stats_target t;
+    stats_target(m->target, &t);
+    _Static_assert(ARRAY_LEN(classes) == ARRAY_LEN(t.codes), "a name for each class");
+    for (unsigned i = 0; i < ARRAY_LEN(t.codes); i++) {
+        if (!t.codes[i])
+            continue;
+        begin(b, "target_requests_total");
+        target_labels(b, g, m);
+        label(b, "code", slice_str(classes[i]));
+        end(b, t.codes[i]);
+    }
+}
+
+static void write_target_in_flight(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    begin(b, "target_in_flight");
+    target_labels(b, g, m);
+    end(b, target_in_flight(m->target));
+}
+
+static void each_target(struct strbuf *b, const struct snapshot *now,
+                        void (*write)(struct strbuf *, const struct group *, const struct member *))
+{
+    for (size_t i = 0; i < now->groups_n; i++)
+        for (size_t j = 0; j < now->groups[i].members_n; j++)
+            write(b, &now->groups[i], &now->groups[i].members[j]);
+}
+
+static void write_targets(struct strbuf *b, const struct snapshot *now)
+{
+    family(b, "target_requests_total", "counter", "Answers of targets, by class of status.");
+    each_target(b, now, write_target_codes);
+    family(b, "target_in_flight", "gauge", "Requests and TCP connections at a target.");
+    each_target(b, now, write_target_in_flight);
+}
+
+/* ---- the process ---- */
+
+static void write_reloads(struct strbuf *b, const struct reload *r)
+{
+    family(b, "reloads_total", "counter", "Reloads, by how they ended.");
+    strbuf_printf(b, "tenbin_reloads_total{result=\"ok\"} %llu\n", (unsigned long long)r->ok);
+    strbuf_printf(b, "tenbin_reloads_total{result=\"failed\"} %llu\n",
+                  (unsigned long long)r->failed);
+}
+
+void stats_metrics_write(const struct server *s, struct strbuf *out)
+{
+    struct listeners_sums l = take_sums(s);
+    write_listeners(out, &l);
+    free(l.names);
+    free(l.sums);
+    write_targets(out, s->snapshots.current);
+    single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
+           s->snapshots.generation);
+    single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);
+    write_reloads(out, &s->reload);
+    single(out, "log_lines_dropped_total", "counter", "Log lines that were not written.",
+           stats_log_lines_dropped(s));
+}
