@@ -87,8 +87,7 @@ void access_log_fini(struct access_log *log);
 
 /* From a configuration; what was buffered for the old one is handed over first. output goes into
  * each buffer, for the sink. */
-void access_log_configure(struct access_log *log, const struct config_access_log *c,
-                          void *output);
+void access_log_configure(struct access_log *log, const struct config_access_log *c, void *output);
 /* Now, whatever the buffer's age. */
 void access_log_flush(struct access_log *log);
 

@@ -265,8 +265,7 @@ void access_log_flush(struct access_log *log)
         swap(log);
 }
 
-void access_log_write(struct access_log *log, const struct clock *now,
-                      const struct access_entry *e)
+void access_log_write(struct access_log *log, const struct clock *now, const struct access_entry *e)
 {
     if (!access_log_on(log))
         return;
@@ -279,7 +278,7 @@ void access_log_write(struct access_log *log, const struct clock *now,
     }
     char *at = b->data + b->n;
     char *end = log->format == CONFIG_ACCESS_LOG_FORMAT_JSON ? json_line(at, now, e)
-                                                              : combined_line(at, now, e);
+                                                             : combined_line(at, now, e);
     CHECK(end - at <= (ptrdiff_t)ACCESS_LOG_LINE_BYTES);
     if (b->n == 0)
         loop_timer(log->loop, &log->timer, log->flush_ms);

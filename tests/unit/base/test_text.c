@@ -21,8 +21,8 @@ static void assert_json(struct slice in, size_t cap, const char *expected)
 static void test_u64_is_written_as_printf_would(void **state)
 {
     (void)state;
-    uint64_t values[] = {0, 1, 9, 10, 99, 100, 101, 999, 1000, 12345, 1u << 31, UINT64_MAX - 1,
-                         UINT64_MAX};
+    uint64_t values[] = {
+        0, 1, 9, 10, 99, 100, 101, 999, 1000, 12345, 1u << 31, UINT64_MAX - 1, UINT64_MAX};
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         char got[TEXT_U64_MAX], want[TEXT_U64_MAX + 1];
         int n = snprintf(want, sizeof(want), "%llu", (unsigned long long)values[i]);
@@ -47,8 +47,8 @@ static void test_json_escapes_at_every_offset_of_a_word(void **state)
 {
     (void)state;
     const char *specials[] = {"\"", "\\", "\n", "\x01", "\x7f", "\x80", "\xff", "\x1f"};
-    const char *escapes[] = {"\\\"", "\\\\", "\\n", "\\u0001", "\\u007f", "\\u0080", "\\u00ff",
-                             "\\u001f"};
+    const char *escapes[] = {"\\\"",    "\\\\",    "\\n",     "\\u0001",
+                             "\\u007f", "\\u0080", "\\u00ff", "\\u001f"};
     for (size_t i = 0; i < ARRAY_LEN(specials); i++)
         for (int before = 0; before < 20; before++)
             for (int after = 0; after < 20; after++) {
