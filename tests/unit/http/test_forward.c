@@ -7,8 +7,9 @@ static struct forward_request context(void)
     return (struct forward_request){
         .client_address = SLICE("192.0.2.7"),
         .default_host = SLICE("10.0.0.1"),
-        .trace = {.epoch_s = 0x5759e988, .random = {0xbd, 0x86, 0x2e, 0x3f, 0xe1, 0xbe, 0x46, 0xa9, 0x94,
-                                                    0x27, 0x27, 0x93, 1, 2, 3, 4, 5, 6, 7, 9}},
+        .trace = {.epoch_s = 0x5759e988,
+                  .random = {0xbd, 0x86, 0x2e, 0x3f, 0xe1, 0xbe, 0x46, 0xa9, 0x94, 0x27,
+                             0x27, 0x93, 1,    2,    3,    4,    5,    6,    7,    9}},
         .client_port = 40000,
         .listener_port = 80,
     };
@@ -54,29 +55,32 @@ static void check_plain(const char *in, const char *expected)
 static void test_untouched_lines_go_on_as_they_came(void **state)
 {
     (void)state;
-    check_plain("GET /a?b HTTP/1.1\r\nHost: Example.com\r\nuser-AGENT:  x \r\nCookie: a\r\nCookie: b\r\n"
-                "X_odd: 1\r\n\r\n",
-                "GET /a?b HTTP/1.1\r\nHost: Example.com\r\nuser-AGENT:  x \r\nCookie: a\r\nCookie: b\r\n"
-                "X_odd: 1\r\n" OURS);
+    check_plain(
+        "GET /a?b HTTP/1.1\r\nHost: Example.com\r\nuser-AGENT:  x \r\nCookie: a\r\nCookie: b\r\n"
+        "X_odd: 1\r\n\r\n",
+        "GET /a?b HTTP/1.1\r\nHost: Example.com\r\nuser-AGENT:  x \r\nCookie: a\r\nCookie: b\r\n"
+        "X_odd: 1\r\n" OURS);
 }
 
 static void test_hop_by_hop_fields_and_those_connection_names_are_removed(void **state)
 {
     (void)state;
-    check_plain("GET / HTTP/1.1\r\nConnection: keep-alive, X-Mine, x-gone\r\nHost: a\r\nKeep-Alive: 5\r\n"
-                "Proxy-Connection: keep-alive\r\nProxy-Authorization: b\r\nX-MINE: 1\r\nX-Kept: 2\r\n"
-                "Upgrade: h2c\r\nHTTP2-Settings: c\r\nTE: gzip\r\nX-Gone: 3\r\n\r\n",
-                "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\n" OURS);
+    check_plain(
+        "GET / HTTP/1.1\r\nConnection: keep-alive, X-Mine, x-gone\r\nHost: a\r\nKeep-Alive: 5\r\n"
+        "Proxy-Connection: keep-alive\r\nProxy-Authorization: b\r\nX-MINE: 1\r\nX-Kept: 2\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: c\r\nTE: gzip\r\nX-Gone: 3\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Kept: 2\r\n" OURS);
 }
 
 static void test_connection_cannot_name_away_what_the_target_needs(void **state)
 {
     (void)state;
-    check_plain("POST / HTTP/1.1\r\nHost: a\r\nConnection: Host, Content-Length, Authorization, Cookie, "
-                "X-Forwarded-For, X-Forwarded-Proto, X-Amzn-Trace-Id, close\r\nContent-Length: 5\r\n"
-                "Authorization: z\r\nCookie: y\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: z\r\nCookie: y\r\n"
-                "X-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n" PROTO TRACE "\r\n");
+    check_plain(
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: Host, Content-Length, Authorization, Cookie, "
+        "X-Forwarded-For, X-Forwarded-Proto, X-Amzn-Trace-Id, close\r\nContent-Length: 5\r\n"
+        "Authorization: z\r\nCookie: y\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: z\r\nCookie: y\r\n"
+        "X-Forwarded-For: 1.1.1.1, 192.0.2.7\r\n" PROTO TRACE "\r\n");
     check_plain("POST / HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding\r\n"
                 "Transfer-Encoding: chunked\r\n\r\n",
                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" OURS);
@@ -117,17 +121,15 @@ static void test_targets_become_origin_form(void **state)
     static const struct {
         const char *in, *out;
     } rows[] = {
-        {"GET http://B.c:81/d?e", "GET /d?e"},
-        {"GET http://B.c:81", "GET /"},
-        {"GET http://B.c:81?e", "GET /?e"},
-        {"OPTIONS http://B.c:81", "OPTIONS *"},
-        {"OPTIONS http://B.c:81/", "OPTIONS /"},
-        {"OPTIONS http://B.c:81?e", "OPTIONS /?e"},
+        {"GET http://B.c:81/d?e", "GET /d?e"},   {"GET http://B.c:81", "GET /"},
+        {"GET http://B.c:81?e", "GET /?e"},      {"OPTIONS http://B.c:81", "OPTIONS *"},
+        {"OPTIONS http://B.c:81/", "OPTIONS /"}, {"OPTIONS http://B.c:81?e", "OPTIONS /?e"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char in[128], expected[512];
         snprintf(in, sizeof(in), "%s HTTP/1.1\r\nX: y\r\nHost: other\r\n\r\n", rows[i].in);
-        snprintf(expected, sizeof(expected), "%s HTTP/1.1\r\nX: y\r\nHost: B.c\r\n" OURS, rows[i].out);
+        snprintf(expected, sizeof(expected), "%s HTTP/1.1\r\nX: y\r\nHost: B.c\r\n" OURS,
+                 rows[i].out);
         check_plain(in, expected);
     }
     check_plain("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n" OURS);
@@ -140,7 +142,8 @@ static void test_http_1_0_requests_go_on_as_1_1(void **state)
     (void)state;
     check_plain("GET /a HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
                 "GET /a HTTP/1.1\r\nHost: a\r\n" OURS);
-    check_plain("GET /a HTTP/1.0\r\nX: y\r\n\r\n", "GET /a HTTP/1.1\r\nX: y\r\nHost: 10.0.0.1\r\n" OURS);
+    check_plain("GET /a HTTP/1.0\r\nX: y\r\n\r\n",
+                "GET /a HTTP/1.1\r\nX: y\r\nHost: 10.0.0.1\r\n" OURS);
     check_plain("GET /a HTTP/1.0\r\n\r\n", "GET /a HTTP/1.1\r\nHost: 10.0.0.1\r\n" OURS);
     check_plain("GET http://b/c HTTP/1.0\r\n\r\n", "GET /c HTTP/1.1\r\nHost: b\r\n" OURS);
     struct forward_request c = context();
@@ -157,12 +160,18 @@ static void test_the_host_follows_alb(void **state)
         bool preserve;
         const char *out;
     } rows[] = {
-        {"A.b", 80, false, "A.b"},           {"A.b:80", 80, false, "A.b"},
-        {"A.b:81", 443, false, "A.b"},       {"A.b", 8080, false, "A.b:8080"},
-        {"A.b:8080", 8080, false, "A.b:8080"}, {"A.b:9", 8080, false, "A.b:8080"},
-        {"A.b:", 80, false, "A.b"},          {"[::1]:9", 8080, false, "[::1]:8080"},
-        {"[::1]", 80, false, "[::1]"},       {"A.b.:9", 80, false, "A.b."},
-        {"A.b:9", 8080, true, "A.b:9"},      {"A.b", 8080, true, "A.b"},
+        {"A.b", 80, false, "A.b"},
+        {"A.b:80", 80, false, "A.b"},
+        {"A.b:81", 443, false, "A.b"},
+        {"A.b", 8080, false, "A.b:8080"},
+        {"A.b:8080", 8080, false, "A.b:8080"},
+        {"A.b:9", 8080, false, "A.b:8080"},
+        {"A.b:", 80, false, "A.b"},
+        {"[::1]:9", 8080, false, "[::1]:8080"},
+        {"[::1]", 80, false, "[::1]"},
+        {"A.b.:9", 80, false, "A.b."},
+        {"A.b:9", 8080, true, "A.b:9"},
+        {"A.b", 8080, true, "A.b"},
         {"A.b:", 80, true, "A.b:"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -195,9 +204,10 @@ static void test_a_websocket_upgrade_is_carried_and_others_are_not(void **state)
                 "Upgrade: websocket, h2c\r\nSec-WebSocket-Key: k\r\n\r\n",
                 "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: k\r\nConnection: upgrade\r\n"
                 "Upgrade: websocket\r\n" OURS);
-    check_plain("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                "HTTP2-Settings: s\r\n\r\n",
-                "GET / HTTP/1.1\r\nHost: a\r\n" OURS);
+    check_plain(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        "HTTP2-Settings: s\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n" OURS);
 }
 
 static void test_te_says_trailers_or_nothing(void **state)
@@ -222,29 +232,32 @@ static void test_forwarded_for_in_each_mode(void **state)
     const char *in = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX: y\r\n"
                      "X-Forwarded-For:\r\nx-forwarded-for: 2.2.2.2, 3.3.3.3\r\n\r\n";
     struct forward_request c = context();
-    check(in, &c, "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n"
-                  "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.7\r\n" PROTO TRACE "\r\n");
+    check(in, &c,
+          "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n"
+          "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.7\r\n" PROTO TRACE "\r\n");
     c.xff_client_port = true;
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &c,
           "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7:40000\r\n" PROTO TRACE "\r\n");
     c.client_address = SLICE("2001:db8::1");
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &c,
-          "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: [2001:db8::1]:40000\r\n" PROTO TRACE "\r\n");
+          "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: [2001:db8::1]:40000\r\n" PROTO TRACE
+          "\r\n");
     c.xff_client_port = false;
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &c,
           "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 2001:db8::1\r\n" PROTO TRACE "\r\n");
     c.xff_mode = XFF_REMOVE;
     check(in, &c, "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n" PROTO TRACE "\r\n");
     c.xff_mode = XFF_PRESERVE;
-    check(in, &c, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX: y\r\nX-Forwarded-For:\r\n"
-                  "x-forwarded-for: 2.2.2.2, 3.3.3.3\r\n" PROTO TRACE "\r\n");
+    check(in, &c,
+          "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX: y\r\nX-Forwarded-For:\r\n"
+          "x-forwarded-for: 2.2.2.2, 3.3.3.3\r\n" PROTO TRACE "\r\n");
     c.xff_mode = XFF_APPEND;
     c.https = true;
     c.listener_port = 443;
     c.client_address = SLICE("192.0.2.7");
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &c,
-          "GET / HTTP/1.1\r\nHost: a\r\n" XFF "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n" TRACE
-          "\r\n");
+          "GET / HTTP/1.1\r\nHost: a\r\n" XFF
+          "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n" TRACE "\r\n");
 }
 
 static enum reason with_addresses(unsigned n, enum xff_mode mode)
@@ -280,8 +293,8 @@ static void test_traces_are_continued(void **state)
     check_plain("GET / HTTP/1.1\r\nHost: a\r\nx-amzn-trace-id: Root=1-a-b;A=b\r\n"
                 "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n"
                 "tracestate: v=1\r\nX-Amzn-Trace-Id: Root=1-second\r\n\r\n",
-                "GET / HTTP/1.1\r\nHost: a\r\ntracestate: v=1\r\n" XFF PROTO "X-Amzn-Trace-Id: Self=" ID
-                ";Root=1-a-b;A=b\r\n"
+                "GET / HTTP/1.1\r\nHost: a\r\ntracestate: v=1\r\n" XFF PROTO
+                "X-Amzn-Trace-Id: Self=" ID ";Root=1-a-b;A=b\r\n"
                 "traceparent: 00-0af7651916cd43dd8448eb211c80319c-0102030405060709-00\r\n\r\n");
     check_plain("GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 00-bad\r\ntracestate: v=1\r\n\r\n",
                 "GET / HTTP/1.1\r\nHost: a\r\n" OURS);

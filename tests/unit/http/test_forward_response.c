@@ -79,8 +79,8 @@ static void test_the_status_line_is_that_of_http_1_1(void **state)
 {
     (void)state;
     static const struct answer rows[] = {
-        {"HTTP/1.0 404 Gone fishing\r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
-         "HTTP/1.1 404 Gone fishing\r\nContent-Length: 0\r\nDate: " DATE "\r\n\r\n"},
+        {"HTTP/1.0 404 Gone fishing\r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1, true,
+         false, "HTTP/1.1 404 Gone fishing\r\nContent-Length: 0\r\nDate: " DATE "\r\n\r\n"},
         {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
          "HTTP/1.1 200 \r\nContent-Length: 0\r\nDate: " DATE "\r\n\r\n"},
         {"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
@@ -96,7 +96,8 @@ static void test_hop_by_hop_fields_and_those_connection_names_are_removed(void *
     (void)state;
     static const struct answer rows[] = {
         {"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Mine\r\nKeep-Alive: 5\r\nX-Mine: a\r\n"
-         "Proxy-Authenticate: b\r\nUpgrade: h2c\r\nContent-Length: 0\r\nTrailer: c\r\nDate: d\r\n\r\n",
+         "Proxy-Authenticate: b\r\nUpgrade: h2c\r\nContent-Length: 0\r\nTrailer: c\r\nDate: "
+         "d\r\n\r\n",
          METHOD_GET, HTTP_1_1, true, false,
          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: d\r\n\r\n"},
         {"HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 5\r\nDate: d\r\n\r\n",
@@ -110,11 +111,12 @@ static void test_the_framing_suits_the_client(void **state)
 {
     (void)state;
     static const struct answer rows[] = {
-        {"HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: Chunked\r\nTrailer: x\r\n\r\n", METHOD_GET,
-         HTTP_1_1, true, false,
+        {"HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: Chunked\r\nTrailer: x\r\n\r\n",
+         METHOD_GET, HTTP_1_1, true, false,
          "HTTP/1.1 200 OK\r\nDate: d\r\nTrailer: x\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {"HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n", METHOD_GET,
-         HTTP_1_0, false, false, "HTTP/1.1 200 OK\r\nDate: d\r\nConnection: close\r\n\r\n"},
+        {"HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n",
+         METHOD_GET, HTTP_1_0, false, false,
+         "HTTP/1.1 200 OK\r\nDate: d\r\nConnection: close\r\n\r\n"},
         {"HTTP/1.1 200 OK\r\nDate: d\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
          "HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {"HTTP/1.0 200 OK\r\nDate: d\r\n\r\n", METHOD_GET, HTTP_1_1, false, false,
@@ -132,14 +134,14 @@ static void test_a_length_is_said_without_a_body_only_where_it_may_be(void **sta
 {
     (void)state;
     static const struct answer rows[] = {
-        {"HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\n", METHOD_HEAD, HTTP_1_1, true, false,
-         "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\n"},
+        {"HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\n", METHOD_HEAD, HTTP_1_1, true,
+         false, "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 5\r\n\r\n"},
         {"HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: chunked\r\n\r\n", METHOD_HEAD, HTTP_1_1,
          true, false, "HTTP/1.1 200 OK\r\nDate: d\r\n\r\n"},
         {"HTTP/1.1 304 Not Modified\r\nDate: d\r\nContent-Length: 05\r\n\r\n", METHOD_GET, HTTP_1_1,
          true, false, "HTTP/1.1 304 Not Modified\r\nDate: d\r\nContent-Length: 5\r\n\r\n"},
-        {"HTTP/1.1 204 No Content\r\nDate: d\r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1, true,
-         false, "HTTP/1.1 204 No Content\r\nDate: d\r\n\r\n"},
+        {"HTTP/1.1 204 No Content\r\nDate: d\r\nContent-Length: 0\r\n\r\n", METHOD_GET, HTTP_1_1,
+         true, false, "HTTP/1.1 204 No Content\r\nDate: d\r\n\r\n"},
     };
     check_all(rows, ARRAY_LEN(rows));
 }
@@ -148,8 +150,8 @@ static void test_interim_heads_gain_nothing(void **state)
 {
     (void)state;
     static const struct answer rows[] = {
-        {"HTTP/1.1 103 Early Hints\r\nLink: a\r\nConnection: b\r\nB: c\r\n\r\n", METHOD_GET, HTTP_1_1,
-         false, false, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"},
+        {"HTTP/1.1 103 Early Hints\r\nLink: a\r\nConnection: b\r\nB: c\r\n\r\n", METHOD_GET,
+         HTTP_1_1, false, false, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"},
         {"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n", METHOD_POST, HTTP_1_1, false, false,
          "HTTP/1.1 100 Continue\r\n\r\n"},
     };
@@ -181,7 +183,8 @@ static void test_the_listeners_fields_replace_those_of_the_target(void **state)
         {"HTTP/1.1 500 Oops\r\nSERVER: a\r\nDate: d\r\nstrict-transport-security: x\r\n"
          "Strict-Transport-Security: y\r\nContent-Length: 0\r\n\r\n",
          METHOD_GET, HTTP_1_1, true, false,
-         "HTTP/1.1 500 Oops\r\nDate: d\r\nContent-Length: 0\r\nStrict-Transport-Security: max-age=1\r\n"
+         "HTTP/1.1 500 Oops\r\nDate: d\r\nContent-Length: 0\r\nStrict-Transport-Security: "
+         "max-age=1\r\n"
          "\r\n"},
         {"HTTP/1.1 103 Early Hints\r\nServer: a\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
          "HTTP/1.1 103 Early Hints\r\nServer: a\r\n\r\n"},

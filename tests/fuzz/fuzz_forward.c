@@ -1,0 +1,64 @@
+/* The property against request smuggling: what is accepted, from either side, is forwarded so that
+ * the next hop reads what we read. The oracle is that of the unit tests. */
+#include "../unit/http/round_trip.h"
+#include "heads.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void forward_request_head(struct slice raw)
+{
+    static const struct forward_request contexts[] = {
+        {.client_address = {"192.0.2.7", 9}, .default_host = {"10.0.0.1", 8}, .listener_port = 80},
+        {.client_address = {"2001:db8::1", 11},
+         .default_host = {"b:1", 3},
+         .listener_port = 8443,
+         .client_port = 65535,
+         .https = true,
+         .xff_client_port = true,
+         .drop_invalid_header_fields = true},
+        {.client_address = {"192.0.2.7", 9},
+         .default_host = {"a", 1},
+         .listener_port = 8080,
+         .xff_mode = XFF_PRESERVE,
+         .preserve_host_header = true},
+        {.client_address = {"192.0.2.7", 9},
+         .default_host = {"[::1]", 5},
+         .listener_port = 443,
+         .xff_mode = XFF_REMOVE},
+    };
+    struct field fields[FUZZ_FIELDS];
+    char host_space[HEAD_HOST_MAX];
+    struct request_head h;
+    head_request_init(&h, fields, FUZZ_FIELDS, host_space);
+    if (h1_parser_request(raw, &fuzz_limits, DESYNC_MODE_MONITOR, &h))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(contexts); i++)
+        round_trip_request(&h, &contexts[i]);
+}
+
+static void forward_response_head(struct slice raw, enum method_id method)
+{
+    struct field fields[FUZZ_FIELDS];
+    struct response_head h;
+    head_response_init(&h, fields, FUZZ_FIELDS);
+    if (h1_parser_response(raw, &fuzz_limits, method, true, &h))
+        return;
+    round_trip_response(&h, method, HTTP_1_1);
+    if (!h.interim)
+        round_trip_response(&h, method, HTTP_1_0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice in = slice_of((const char *)data, size);
+    struct h1_finder request = {0}, response = {0};
+    struct h1_find_result r = h1_parser_find_request(&request, in, &fuzz_limits);
+    if (r.found == H1_FOUND_HEAD)
+        forward_request_head(slice_of(in.p + r.skip, r.length));
+    r = h1_parser_find_response(&response, in, &fuzz_limits);
+    if (r.found == H1_FOUND_HEAD) {
+        forward_response_head(slice_upto(in, r.length), METHOD_GET);
+        forward_response_head(slice_upto(in, r.length), METHOD_HEAD);
+    }
+    return 0;
+}
