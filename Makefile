@@ -62,33 +62,44 @@ $(O)/flags: FORCE
 	@mkdir -p $(@D); echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
 FORCE:
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
+
 $(O)/obj/%.o: src/%.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(O)/tenbin: $(OBJ)
-	$(CC) $(LDFLAGS) $(OBJ) $(LIBS) -o $@
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) $(OBJ) $(LIBS) -o $@
 
 # An archive, so that a test pulls in only what it uses.
 $(O)/libtenbin.a: $(LIB)
 	@rm -f $@
-	$(if $(filter release,$(BUILD)),gcc-ar,ar) rcs $@ $(LIB)
+	$(call say,AR)
+	$(Q)$(if $(filter release,$(BUILD)),gcc-ar,ar) rcs $@ $(LIB)
 
 SUPPORT := $(wildcard tests/unit/support/*.c)
 $(O)/unit/%: tests/unit/%.c $(SUPPORT) $(O)/libtenbin.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itests/unit -MMD -MP $< $(SUPPORT) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -MMD -MP $< $(SUPPORT) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
 $(O)/sim/%: tests/sim/%.c $(SUPPORT) $(O)/libtenbin.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itests/unit -MMD -MP $< $(SUPPORT) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -MMD -MP $< $(SUPPORT) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
 # Outside BUILD=fuzz a fuzz target is linked with a plain main() that replays files.
 REPLAYER := $(if $(filter fuzz,$(BUILD)),,tests/fuzz/replay.c)
 $(O)/fuzz/%: tests/fuzz/fuzz_%.c $(REPLAYER) $(O)/libtenbin.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP $< $(REPLAYER) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -o $@
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP $< $(REPLAYER) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -o $@
 $(O)/bench/%: bench/%.c $(wildcard bench/*.h) $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $< $(LDFLAGS) -lm -o $@
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $< $(LDFLAGS) -lm -o $@
 
 unit: $(UNIT)
 	@$(PYTHON) tests/run.py unit --build $(BUILD)

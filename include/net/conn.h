@@ -92,7 +92,8 @@ MUST_USE enum err conn_read(struct conn *c, size_t max, struct slice *in);
 /* `rest`, the tail of what conn_read gave, was not consumed; it may be empty. more: it is useless
  * without bytes that follow it. To be called exactly once for every successful read. */
 void conn_keep(struct conn *c, struct slice rest, bool more);
-/* Input that no event will announce, or that an event has announced. */
+/* conn_read() would bring something that no event will announce (again): bytes, or the news that
+ * the connection is broken. */
 bool conn_has_input(const struct conn *c);
 /* Queues the owner's task when there is input: called by whoever made room. */
 void conn_unblock(struct conn *c);

@@ -54,6 +54,7 @@ struct loop {
     struct rng rng;
     char *scratch; /* LOOP_SCRATCH_BYTES: input of the running task */
     char *head;    /* LOOP_HEAD_BYTES: heads on their way out */
+    struct chunk *spent; /* see loop_spend */
     struct reapable *closed;
 
     struct ev_prepare prepare;
@@ -78,6 +79,14 @@ void loop_turn(struct loop *l);
 static inline void loop_push(struct loop *l, struct task *t)
 {
     runq_push(&l->runq, t);
+}
+
+/* A chunk whose bytes the running task may still refer to (a slice of it is lent to a flow): it
+ * goes back to the pool when that task has returned. */
+static inline void loop_spend(struct loop *l, struct chunk *c)
+{
+    c->next = l->spent;
+    l->spent = c;
 }
 
 /* To be called once by the close function of each object. */

@@ -79,10 +79,11 @@ static void conn_reap(struct reapable *r)
     pool_put(&c->loop->conns, c);
 }
 
+/* The running task may have lent some of it to a flow. */
 static void drop_residue(struct conn *c)
 {
     if (c->residue)
-        chunkpool_put(&c->loop->chunks, c->residue);
+        loop_spend(c->loop, c->residue);
     c->residue = NULL;
 }
 
@@ -116,7 +117,7 @@ void conn_own(struct conn *c, struct task *task)
 {
     CHECK_MAGIC(c, CONN_MAGIC);
     c->task = task;
-    if (task && (conn_has_input(c) || c->broken))
+    if (task && conn_has_input(c))
         loop_push(c->loop, task);
 }
 
@@ -137,7 +138,8 @@ bool conn_has_input(const struct conn *c)
 {
     if (c->residue && !c->want_more)
         return true;
-    return c->readable || (c->transport && c->transport->pending(c));
+    return c->readable || (c->broken && !c->eof) ||
+           (c->transport && c->transport->pending(c));
 }
 
 void conn_unblock(struct conn *c)

@@ -16,6 +16,15 @@ static void reap_closed(struct loop *l)
     }
 }
 
+static void put_spent(struct loop *l)
+{
+    while (l->spent) {
+        struct chunk *c = l->spent;
+        l->spent = c->next;
+        chunkpool_put(&l->chunks, c);
+    }
+}
+
 static void run_rounds(struct loop *l)
 {
     struct list round;
@@ -26,6 +35,7 @@ static void run_rounds(struct loop *l)
             struct task *t = list_first(&round, struct task, node);
             list_del(&t->node);
             t->run(t);
+            put_spent(l);
         }
     }
 }
@@ -140,6 +150,7 @@ enum err loop_init(struct loop *l, size_t buffer_bytes)
 void loop_fini(struct loop *l)
 {
     reap_closed(l);
+    put_spent(l);
     if (l->ev)
         ev_loop_destroy(l->ev);
     if (l->conns.size)

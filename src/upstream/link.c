@@ -101,7 +101,7 @@ static void connecting(struct link *k)
 /* Nothing may come on an idle link: not a byte, not a FIN. */
 static void idle(struct link *k)
 {
-    if (timer_take(&k->timer) || conn_has_input(k->conn) || k->conn->broken)
+    if (timer_take(&k->timer) || conn_has_input(k->conn))
         link_close(k);
 }
 
@@ -150,7 +150,7 @@ struct link *link_take_idle(struct upstream *up, struct target *t)
     while (!list_empty(&mine->idle)) {
         struct link *k = list_first(&mine->idle, struct link, node);
         CHECK_MAGIC(k, LINK_MAGIC);
-        if (conn_has_input(k->conn) || k->conn->broken) {
+        if (conn_has_input(k->conn)) {
             link_close(k);
             continue;
         }
