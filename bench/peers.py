@@ -204,7 +204,8 @@ def nghttpx(setup):
     tls = "" if setup.kind == "https" else ";no-tls"
     log = [f"accesslog-file={setup.log_path}"] if setup.log else []
     config = setup.file("nghttpx.conf", "\n".join([
-        "single-process=yes" if setup.single_process else "single-thread=yes", f"frontend=127.0.0.1,{setup.port}{tls}", *ends,
+        "single-process=yes" if setup.single_process else "single-thread=yes",
+        f"frontend=127.0.0.1,{setup.port}{tls}", *ends,
         f"private-key-file={setup.key}", f"certificate-file={setup.certificate}",
         "tls13-ciphers=TLS_AES_128_GCM_SHA256", "ecdh-curves=X25519:P-256",
         "tls-dyn-rec-warmup-threshold=0", "no-ocsp=yes", "no-via=yes",
