@@ -104,6 +104,135 @@ static void test_json_of_random_bytes_never_leaves_its_room(void **state)
     }
 }
 
+static void test_hex_is_written_as_printf_would(void **state)
+{
+    (void)state;
+    for (int bit = 0; bit <= 64; bit++)
+        for (int more = -1; more <= 1; more++) {
+            uint64_t v = (bit < 64 ? UINT64_C(1) << bit : 0) + (uint64_t)more;
+            char got[16], want[17];
+            int n = snprintf(want, sizeof(want), "%llx", (unsigned long long)v);
+            assert_int_equal(text_hex(got, v), n);
+            assert_memory_equal(got, want, (size_t)n);
+        }
+}
+
+static void test_u64_of_every_length_is_written_as_printf_would(void **state)
+{
+    (void)state;
+    struct rng rng = {8};
+    for (int i = 0; i < 100000; i++) {
+        uint64_t v = rng_next(&rng) >> rng_below(&rng, 64);
+        char got[TEXT_U64_MAX], want[TEXT_U64_MAX + 1];
+        int n = snprintf(want, sizeof(want), "%llu", (unsigned long long)v);
+        assert_int_equal(text_u64(got, v), n);
+        assert_memory_equal(got, want, (size_t)n);
+    }
+}
+
+/* The code point that p[0..n) encodes, -1 when it is none: by arithmetic, not by a table of ranges
+ * as in text.c. */
+static long decode(const unsigned char *p, size_t n)
+{
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0}, mask[] = {0, 0, 0x1f, 0x0f, 0x07};
+    static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if ((p[0] & ~mask[n] & 0xff) != lead[n])
+        return -1;
+    long v = p[0] & mask[n];
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2)
+            return -1;
+        v = v << 6 | (p[i] & 0x3f);
+    }
+    return v < least[n] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000) ? -1 : v;
+}
+
+/* What the header promises, one character of the input at a time. */
+static size_t expected_json(char *to, const unsigned char *p, size_t n)
+{
+    static const char *const named[] = {
+        ['\b'] = "\\b", ['\f'] = "\\f", ['\n'] = "\\n", ['\r'] = "\\r",
+        ['\t'] = "\\t", ['"'] = "\\\"", ['\\'] = "\\\\"};
+    size_t w = 0;
+    to[w++] = '"';
+    for (size_t i = 0, len; i < n; i += len) {
+        len = 1;
+        for (size_t try = 2; try <= 4 && p[i] >= 0x80; try++)
+            if (try <= n - i && decode(p + i, try) >= 0)
+                len = try;
+        if (len == 1 && p[i] < ARRAY_LEN(named) && named[p[i]])
+            w += (size_t)sprintf(to + w, "%s", named[p[i]]);
+        else if (len == 1 && (p[i] < 0x20 || p[i] >= 0x7f))
+            w += (size_t)sprintf(to + w, "\\u%04x", p[i]);
+        else
+            w += (size_t)sprintf(to + w, "%.*s", (int)len, (const char *)p + i);
+    }
+    to[w++] = '"';
+    return w;
+}
+
+static void check_json(const unsigned char *p, size_t n)
+{
+    char got[128], want[128];
+    size_t len = expected_json(want, p, n);
+    if (text_json(got, sizeof(got), slice_of((const char *)p, n)) != len || memcmp(got, want, len))
+        fail_msg("%zu bytes from %02x: expected %.*s", n, p[0], (int)len, want);
+}
+
+static void test_json_of_every_byte_alone_and_between_letters(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        unsigned char text[] = {(unsigned char)c, 'a', (unsigned char)c};
+        check_json(text, 1);
+        check_json(text, 3);
+    }
+}
+
+static void test_json_of_every_two_and_three_byte_sequence(void **state)
+{
+    (void)state;
+    for (unsigned v = 0; v < 0x10000; v++)
+        check_json((unsigned char[]){(unsigned char)(v >> 8), (unsigned char)v}, 2);
+    for (unsigned v = 0xe00000; v < 0xf00000; v += 3)
+        check_json(
+            (unsigned char[]){(unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v},
+            3);
+}
+
+static void test_json_of_four_byte_sequences_at_the_edges_of_unicode(void **state)
+{
+    (void)state;
+    static const unsigned char edges[] = {0x00, 0x7f, 0x80, 0x81, 0x8f, 0x90, 0xbf, 0xc0, 0xff};
+    for (unsigned lead = 0xee; lead <= 0xff; lead++)
+        for (size_t i = 0; i < 9 * 9 * 9; i++) {
+            unsigned char text[] = {(unsigned char)lead, edges[i / 81], edges[i / 9 % 9],
+                                    edges[i % 9]};
+            for (size_t cut = 1; cut <= 4; cut++)
+                check_json(text, cut);
+        }
+}
+
+/* Each length of room gives a beginning of the whole, ended by a quote and cut between characters.
+ */
+static void test_json_with_too_little_room_is_cut_between_characters(void **state)
+{
+    (void)state;
+    struct slice in = SLICE("a\"\xc3\xa4\n\xe2\x82\xac\x01\xf0\x9f\x98\x80\xffz");
+    static const unsigned char ends[] = {1, 2, 4, 6, 8, 11, 17, 21, 27, 28}; /* whole characters */
+    char whole[64], to[64];
+    size_t all = text_json(whole, sizeof(whole), in);
+    assert_int_equal(all, 29);
+    for (size_t cap = 2; cap < 40; cap++) {
+        size_t want = 0, n = text_json(to, cap, in);
+        for (size_t i = 0; i < ARRAY_LEN(ends) && ends[i] < cap; i++)
+            want = ends[i];
+        assert_int_equal(n, want + 1);
+        assert_memory_equal(to, whole, n - 1);
+        assert_int_equal(to[n - 1], '"');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +242,12 @@ int main(void)
         cmocka_unit_test(test_json_keeps_utf8_and_escapes_what_is_not),
         cmocka_unit_test(test_json_is_cut_at_a_whole_character),
         cmocka_unit_test(test_json_of_random_bytes_never_leaves_its_room),
+        cmocka_unit_test(test_hex_is_written_as_printf_would),
+        cmocka_unit_test(test_u64_of_every_length_is_written_as_printf_would),
+        cmocka_unit_test(test_json_of_every_byte_alone_and_between_letters),
+        cmocka_unit_test(test_json_of_every_two_and_three_byte_sequence),
+        cmocka_unit_test(test_json_of_four_byte_sequences_at_the_edges_of_unicode),
+        cmocka_unit_test(test_json_with_too_little_room_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
