@@ -20,8 +20,8 @@ import sys
 import tempfile
 import urllib.parse
 
+import marks
 import processes
-from marks import FixedClient
 from processes import Failure
 
 
@@ -52,9 +52,9 @@ def _stop(program):
     program.wait()
 
 
-def per_request(argv, url, requests=10000, warmup=2000, connections=8, paths=None,
-                host_header=None, cwd=None):
-    """Instructions a request. Failure when the server does not start or a request goes wrong."""
+def per_request(argv, url, requests=10000, cwd=None, **load):
+    """Instructions a request; load: what else marks.FixedClient takes (warmup, connections, paths,
+    host_header). Failure when the server does not start or a request goes wrong."""
     port = urllib.parse.urlsplit(url).port
     with tempfile.TemporaryDirectory(prefix="tenbin-callgrind-") as directory:
         log = pathlib.Path(directory, "log")
@@ -67,7 +67,7 @@ def per_request(argv, url, requests=10000, warmup=2000, connections=8, paths=Non
         try:
             if not processes.wait_for_port(port, program, 60):
                 raise Failure(f"{argv[0]} did not start: {log.read_text(errors='replace')[-500:]}")
-            with FixedClient(url, requests, warmup, connections, paths, host_header) as client:
+            with marks.FixedClient(url, requests, **load) as client:
                 _control(program.pid, "--instr=on")
                 client.go()
                 _control(program.pid, "--instr=off")
@@ -80,17 +80,12 @@ def per_request(argv, url, requests=10000, warmup=2000, connections=8, paths=Non
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--requests", type=int, default=10000)
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--warmup", type=int, default=2000)
-    parser.add_argument("--paths")
-    parser.add_argument("--host-header")
+    marks.add_options(parser)
     parser.add_argument("--cwd")
     parser.add_argument("url")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
-    ir = per_request(options.command, options.url, options.requests, options.warmup,
-                     options.connections, options.paths, options.host_header, options.cwd)
+    ir = per_request(options.command, options.url, cwd=options.cwd, **marks.load_of(options))
     print(f"{ir:.1f} instructions a request")
 
 

@@ -12,6 +12,23 @@ import subprocess
 from processes import Failure, tool
 
 
+LOAD = ("requests", "warmup", "connections", "paths", "host_header")
+
+
+def add_options(parser):
+    """The options that say what FixedClient does."""
+    parser.add_argument("--requests", type=int, default=10000)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--warmup", type=int, default=2000)
+    parser.add_argument("--paths")
+    parser.add_argument("--host-header")
+
+
+def load_of(options):
+    """Those options as FixedClient's arguments."""
+    return {name: getattr(options, name) for name in LOAD}
+
+
 class FixedClient:
     def __init__(self, url, requests=10000, warmup=2000, connections=8, paths=None,
                  host_header=None):

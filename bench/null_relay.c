@@ -190,10 +190,8 @@ static void pair_up(struct relay *relay, int client)
 static void accept_all(struct relay *relay)
 {
     int client;
-    while ((client = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+    while ((client = tool_accept(relay->listener)) >= 0)
         pair_up(relay, client);
-    if (errno == EMFILE || errno == ENFILE)
-        tool_die("accept: %s", strerror(errno));
 }
 
 static void run(struct relay *relay)

@@ -440,14 +440,12 @@ static void on_event(struct origin *origin, struct conn *conn, uint32_t events)
 static void accept_all(struct origin *origin)
 {
     int fd;
-    while ((fd = accept4(origin->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((fd = tool_accept(origin->listener)) >= 0) {
         struct conn *conn = tool_alloc(1, sizeof *conn);
         conn->fd = fd;
         conn->watched = origin->mode == MODE_SOURCE ? EPOLLOUT : EPOLLIN;
         tool_watch(origin->epoll, EPOLL_CTL_ADD, fd, conn->watched, conn);
     }
-    if (errno == EMFILE || errno == ENFILE)
-        tool_die("accept: %s", strerror(errno));
 }
 
 static void run(struct origin *origin)

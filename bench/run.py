@@ -208,8 +208,8 @@ def count_calls(case, instance, cell):
         return
     requests = 2000 if case.path in ("/100k", "/1m") else 10000
     try:
-        cell.calls = syscalls.count(instance.pids, instance.url(case.path), requests,
-                                    case.connections, 500)
+        cell.calls = syscalls.count(instance.pids, instance.url(case.path), requests=requests,
+                                    connections=case.connections, warmup=500)
         cell.syscalls = sum(cell.calls.values()) / requests
     except Failure as failure:
         print(f"  {cell.name}: system calls not counted: {failure}")
@@ -222,7 +222,8 @@ def count_instructions(bench, case, name, cell):
                                 bench.certificates, single_process=True)
     try:
         cell.instructions = instructions.per_request(
-            argv, f"http://127.0.0.1:{setup.port}{case.path}", 5000, 1000, cwd=setup.directory)
+            argv, f"http://127.0.0.1:{setup.port}{case.path}", 5000, setup.directory,
+            warmup=1000)
     except Failure as failure:
         print(f"  {name}: instructions not counted: {failure}")
 

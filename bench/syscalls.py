@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-from marks import FixedClient
+import marks
 from processes import Failure
 
 # The rest goes under "other": all calls less these.
@@ -146,13 +146,13 @@ def choose():
     return next((name for name, counter in COUNTERS.items() if counter.usable()), None)
 
 
-def count(pids, url, requests=10000, connections=8, warmup=2000, paths=None, host_header=None,
-          counter=None):
-    """Calls by name that the processes made for these requests. Failure when they went wrong."""
+def count(pids, url, counter=None, **load):
+    """Calls by name that the processes made for the requests of a load (marks.FixedClient's
+    arguments: requests, warmup, connections, paths, host_header). Failure when they went wrong."""
     counter = counter or choose()
     if not counter:
         raise Failure("neither perf nor strace can count system calls here")
-    with FixedClient(url, requests, warmup, connections, paths, host_header) as client:
+    with marks.FixedClient(url, **load) as client:
         counting = COUNTERS[counter](pids)
         try:
             counting.begin()
@@ -167,16 +167,11 @@ def count(pids, url, requests=10000, connections=8, warmup=2000, paths=None, hos
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pid", type=int, action="append", required=True)
-    parser.add_argument("--requests", type=int, default=10000)
-    parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--warmup", type=int, default=2000)
-    parser.add_argument("--paths")
-    parser.add_argument("--host-header")
+    marks.add_options(parser)
     parser.add_argument("--counter", choices=COUNTERS)
     parser.add_argument("url")
     options = parser.parse_args()
-    counts = count(options.pid, options.url, options.requests, options.connections, options.warmup,
-                   options.paths, options.host_header, options.counter)
+    counts = count(options.pid, options.url, counter=options.counter, **marks.load_of(options))
     for name, calls in sorted(counts.items(), key=lambda item: -item[1]):
         print(f"{calls / options.requests:10.4f}  {name}")
     print(f"{sum(counts.values()) / options.requests:10.4f}  a request, all calls")

@@ -107,6 +107,15 @@ static inline int tool_listen(const char *text)
     return fd;
 }
 
+/* The next client, or -1 when none waits. */
+static inline int tool_accept(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        tool_die("accept: %s", strerror(errno));
+    return fd;
+}
+
 /* A non-blocking connection that may still be under way: writes say EAGAIN until it stands.
  * Returns -1 with errno set. */
 static inline int tool_connect(const struct sockaddr_in *address)
