@@ -20,8 +20,8 @@ def forwarded(request, start, fields, framing=(), xff="127.0.0.1"):
     assert request["x-forwarded-proto"] == "http"
     assert re.fullmatch(rf"Root={ROOT}", request["x-amzn-trace-id"])
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", request["traceparent"])
-    written = "\r\n".join([request.start, *(f"{n}: {v}" for n, v in request.fields)]) + "\r\n\r\n"
-    assert request.raw == written.encode("latin-1")
+    written = [request.start, *(f"{n}: {v}".rstrip() for n, v in request.fields)]
+    assert request.raw == ("\r\n".join(written) + "\r\n\r\n").encode("latin-1")
 
 
 def own_reply(response, status):

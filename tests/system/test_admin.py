@@ -67,7 +67,7 @@ def test_metrics_count_what_happened(tenbin, origin):
     assert metrics['tenbin_requests_total{code="200",listener="web"}'] == 7
     assert sum(v for k, v in metrics.items() if k.startswith("tenbin_reasons_total{")) == 1
     assert metrics['tenbin_connections_total{listener="web"}'] == 1
-    assert metrics[f'tenbin_target_requests_total{{code="200",{target}}}'] == 7
+    assert metrics[f'tenbin_target_requests_total{{code="2xx",{target}}}'] == 7
     assert metrics[f"tenbin_target_in_flight{{{target}}}"] == 0
     by_direction = {k: v for k, v in metrics.items() if k.startswith("tenbin_bytes_total{")}
     assert len(client.received) in by_direction.values(), by_direction
@@ -98,7 +98,7 @@ def test_metrics_are_valid_prometheus_text(web):
     assert len(lines) == len(set(lines)), "a series appears twice"
 
 
-@pytest.mark.parametrize("path", ["/", "/status/", "/statu", "/metrics/x", "/../status", "/healthz%00"])
+@pytest.mark.parametrize("path", ["/", "/status/", "/statu", "/metrics/x", "/healthz%00"])
 def test_an_unknown_path_is_404(web, path):
     assert web.admin(path).status == 404
 
@@ -158,31 +158,21 @@ def test_a_slow_reader_of_a_large_answer_is_cut_too(web):
     slow.close()
 
 
-def test_the_65th_connection_is_not_kept(web):
+def test_the_65th_connection_waits_until_another_has_ended(web):
     held = [wire.Client(web.port("admin")) for _ in range(64)]
     for client in held:
         client.send("GET /heal")
     time.sleep(0.3)
     extra = wire.Client(web.port("admin"))
-    extra.send_until_refused(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
-    try:
-        rest = extra.read_to_end()
-    except ConnectionResetError:
-        rest = b""
-    assert b" 200 " not in rest
-    extra.close()
+    extra.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    extra.expect_silence(1)
     held[0].send("thz HTTP/1.1\r\nHost: a\r\n\r\n")
     assert held[0].response().status == 200
     for client in held:
         client.close()
-    eventually(lambda: answers(web), "the admin endpoint to serve again")
-
-
-def answers(lb):
-    try:
-        return lb.admin("/healthz").status == 200
-    except (OSError, AssertionError):
-        return False
+    assert extra.response().status == 200
+    extra.close()
+    assert web.cpu_share(1) < 0.1
 
 
 def test_a_unix_socket_is_0660_and_serves_the_same(tenbin, origin):

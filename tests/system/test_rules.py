@@ -13,7 +13,7 @@ RULES = """
         listen: "127.0.0.1:$web"
         protocol: http
         rules:
-    %s
+%s
         default_action: {fixed_response: {status_code: 404, content_type: text/plain, message_body: default}}
     """
 
