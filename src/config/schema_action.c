@@ -111,6 +111,10 @@ static void check_keywords(struct schema_ctx *x, const struct schema_key *key,
     while ((at = memmem(rest.p, rest.n, "#{", 2))) {
         struct slice word = slice_from(rest, (size_t)(at - rest.p) + 2);
         size_t end = slice_find(word, '}', 0);
+        if (end == word.n) {
+            schema_complain(x, key, node, "has an open keyword");
+            return;
+        }
         rest = slice_from(word, end + 1);
         word = slice_upto(word, end);
         if (!is_keyword(word, allowed))

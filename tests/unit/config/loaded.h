@@ -86,15 +86,45 @@ static inline const struct report_entry *find_entry(const struct report *r, enum
     return NULL;
 }
 
-/* Exactly one error, there, with these words. */
-static inline void assert_one_error(const char *text, const char *place, const char *words)
+/* Takes the mark `@` out of the text and says where it was. */
+static inline void take_mark(char *text, char place[32])
 {
+    char *mark = strchr(text, '@'), *line = text;
+    unsigned number = 1;
+    assert_non_null(mark);
+    for (char *c = text; c < mark; c++)
+        if (*c == '\n') {
+            number++;
+            line = c + 1;
+        }
+    snprintf(place, 32, "%u:%u", number, (unsigned)(mark - line) + 1);
+    memmove(mark, mark + 1, strlen(mark));
+}
+
+static inline void assert_one_entry(const char *marked, enum report_level level, const char *words)
+{
+    char place[32], *text = strdup(marked);
+    take_mark(text, place);
     struct loaded l = load(text);
-    if (l.report.errors != 1 || !find_entry(&l.report, REPORT_ERROR, place, words)) {
+    bool only = l.report.errors + l.report.warnings == 1;
+    if (!only || !find_entry(&l.report, level, place, words)) {
         print_report(&l.report);
-        fail_msg("expected one error at %s with \"%s\":\n%s", place, words, text);
+        fail_msg("expected one entry at %s with \"%s\":\n%s", place, words, text);
     }
     unload(&l);
+    free(text);
+}
+
+/* Exactly one error and no warning: where the text has its mark `@`, with these words. */
+static inline void assert_one_error(const char *marked, const char *words)
+{
+    assert_one_entry(marked, REPORT_ERROR, words);
+}
+
+/* The same for a warning, in a good file. */
+static inline void assert_one_warning(const char *marked, const char *words)
+{
+    assert_one_entry(marked, REPORT_WARNING, words);
 }
 
 #define assert_slice(s, text)                                                                      \

@@ -1,0 +1,408 @@
+/* What is typed in the file is what is in the model, and defaults are what they should be. */
+#include "config/model.h"
+
+#include "loaded.h"
+
+#define WEB                                                                                        \
+    "listeners:\n"                                                                                 \
+    "  - name: web\n"                                                                              \
+    "    listen: \"127.0.0.1:8080\"\n"                                                             \
+    "    protocol: http\n"                                                                         \
+    "    default_action: {forward: app}\n"
+#define APP                                                                                        \
+    "target_groups:\n"                                                                             \
+    "  - name: app\n"                                                                              \
+    "    targets: [\"127.0.0.1:3000\"]\n"
+#define MINIMAL WEB APP
+
+static const char *show(const struct addr *a)
+{
+    static char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(a, text)] = '\0';
+    return text;
+}
+
+static void test_defaults_are_those_of_elb(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(MINIMAL);
+    const struct config *c = l.config;
+    assert_string_equal(c->path, "t.yaml");
+    assert_int_equal(c->node.zone.n, 0);
+    assert_true(c->workers >= 1);
+    assert_int_equal(c->user.n, 0);
+    assert_int_equal(c->limits.max_connections, 100000);
+    assert_int_equal(c->limits.request_line_bytes, 16384);
+    assert_int_equal(c->limits.header_bytes, 16384);
+    assert_int_equal(c->limits.request_head_bytes, 65536);
+    assert_int_equal(c->limits.response_head_bytes, 32768);
+    assert_int_equal(c->limits.headers, 200);
+    assert_int_equal(c->limits.trailers_bytes, 8192);
+    assert_int_equal(c->limits.chunk_line_bytes, 256);
+    assert_true(c->limits.body_bytes == CONFIG_NONE);
+    assert_int_equal(c->limits.buffer_memory_bytes, 256 << 20);
+    assert_int_equal(c->timeouts.shutdown_ms, 30000);
+    assert_int_equal(c->timeouts.drain_ms, 300000);
+    assert_int_equal(c->timeouts.request_head_ms, 60000);
+    assert_int_equal(c->timeouts.connect_ms, 10000);
+    assert_int_equal(c->timeouts.target_keep_alive_ms, 60000);
+    assert_int_equal(c->timeouts.linger_ms, 5000);
+    assert_int_equal(c->timeouts.half_close_ms, 60000);
+    assert_int_equal(c->log.level, LOG_INFO);
+    assert_int_equal(c->log.format, LOG_TEXT);
+    assert_int_equal(c->log.sink.output, CONFIG_OUTPUT_STDERR);
+    assert_int_equal(c->access_log.sink.output, CONFIG_OUTPUT_OFF);
+    assert_int_equal(c->access_log.buffer_bytes, 65536);
+    assert_int_equal(c->access_log.flush_ms, 1000);
+    assert_int_equal(addr_family(&c->admin.listen), AF_UNSPEC);
+    unload(&l);
+}
+
+static void test_defaults_of_listeners_and_groups(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(MINIMAL);
+    const struct config_listener *web = &l.config->listeners[0];
+    assert_int_equal(l.config->listeners_n, 1);
+    assert_slice(web->name, "web");
+    assert_int_equal(web->protocol, CONFIG_PROTOCOL_HTTP);
+    assert_int_equal(web->listen_n, 1);
+    assert_string_equal(show(&web->listen[0].addr), "127.0.0.1:8080");
+    assert_int_equal(web->attributes.idle_timeout_ms, 60000);
+    assert_int_equal(web->attributes.client_keep_alive_ms, 3600000);
+    assert_int_equal(web->attributes.desync_mitigation_mode, CONFIG_DESYNC_DEFENSIVE);
+    assert_int_equal(web->attributes.xff_header_processing, CONFIG_XFF_APPEND);
+    assert_false(web->attributes.xff_client_port);
+    assert_false(web->attributes.drop_invalid_header_fields);
+    assert_false(web->attributes.preserve_host_header);
+    assert_true(web->attributes.server_header);
+    assert_int_equal(web->attributes.response_headers_n, 0);
+    assert_int_equal(web->rules_n, 0);
+    const struct config_group *app = &l.config->groups[0];
+    assert_int_equal(app->protocol, CONFIG_PROTOCOL_HTTP);
+    assert_int_equal(app->attributes.algorithm, CONFIG_ALGORITHM_ROUND_ROBIN);
+    assert_int_equal(app->attributes.deregistration_delay_ms, 300000);
+    assert_int_equal(app->attributes.retries, 2);
+    assert_true(app->used);
+    assert_int_equal(app->targets[0].weight, 1);
+    assert_int_equal(app->targets[0].zone.n, 0);
+    assert_string_equal(show(&app->targets[0].addrs[0]), "127.0.0.1:3000");
+    unload(&l);
+}
+
+static void test_settings_of_the_process_reach_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("node: {zone: c}\n"
+                                "workers: 3\n"
+                                "user: nobody\n"
+                                "limits: {max_connections: 7, request_line: 100B, header: 200B,\n"
+                                "  request_head: 256KiB, response_head: 300B, headers: 5,\n"
+                                "  trailers: 0B, chunk_line: 20B, body: 0B, buffer_memory: none}\n"
+                                "timeouts: {shutdown: 0, drain: 1m, request_head: 100ms,\n"
+                                "  connect: 10ms, target_keep_alive: 1d, linger: 1ms,\n"
+                                "  half_close: 2h}\n"
+                                "log: {level: error, output: stdout, format: json}\n"
+                                "access_log: {path: logs/a.log, format: combined, buffer: 4KiB,\n"
+                                "  flush: 100ms}\n"
+                                "admin: {listen: \"unix:/run/admin.sock\"}\n" MINIMAL);
+    const struct config *c = l.config;
+    assert_slice(c->node.zone, "c");
+    assert_int_equal(c->workers, 3);
+    assert_slice(c->user, "nobody");
+    assert_int_equal(c->limits.max_connections, 7);
+    assert_int_equal(c->limits.request_line_bytes, 100);
+    assert_int_equal(c->limits.header_bytes, 200);
+    assert_int_equal(c->limits.request_head_bytes, 262144);
+    assert_int_equal(c->limits.response_head_bytes, 300);
+    assert_int_equal(c->limits.headers, 5);
+    assert_int_equal(c->limits.trailers_bytes, 0);
+    assert_int_equal(c->limits.chunk_line_bytes, 20);
+    assert_int_equal(c->limits.body_bytes, 0);
+    assert_true(c->limits.buffer_memory_bytes == CONFIG_NONE);
+    assert_int_equal(c->timeouts.shutdown_ms, 0);
+    assert_int_equal(c->timeouts.drain_ms, 60000);
+    assert_int_equal(c->timeouts.request_head_ms, 100);
+    assert_int_equal(c->timeouts.connect_ms, 10);
+    assert_int_equal(c->timeouts.target_keep_alive_ms, 86400000);
+    assert_int_equal(c->timeouts.linger_ms, 1);
+    assert_int_equal(c->timeouts.half_close_ms, 7200000);
+    assert_int_equal(c->log.level, LOG_ERROR);
+    assert_int_equal(c->log.format, LOG_JSON);
+    assert_int_equal(c->log.sink.output, CONFIG_OUTPUT_STDOUT);
+    assert_int_equal(c->access_log.sink.output, CONFIG_OUTPUT_FILE);
+    assert_slice(c->access_log.sink.path, "logs/a.log");
+    assert_int_equal(c->access_log.format, CONFIG_ACCESS_LOG_FORMAT_COMBINED);
+    assert_int_equal(c->access_log.buffer_bytes, 4096);
+    assert_int_equal(c->access_log.flush_ms, 100);
+    assert_string_equal(show(&c->admin.listen), "unix:/run/admin.sock");
+    assert_int_equal(c->admin.pos.line, 13);
+    unload(&l);
+}
+
+static void test_a_listener_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("listeners:\n"
+                                "  - name: web\n"
+                                "    listen: [\"0.0.0.0:80\", \"[::]:80\"]\n"
+                                "    protocol: http\n"
+                                "    proxy_protocol: off\n"
+                                "    attributes:\n"
+                                "      idle_timeout: 1s\n"
+                                "      client_keep_alive: 2s\n"
+                                "      http2: false\n"
+                                "      desync_mitigation_mode: strictest\n"
+                                "      drop_invalid_header_fields: true\n"
+                                "      preserve_host_header: on\n"
+                                "      xff_header_processing: remove\n"
+                                "      xff_client_port: true\n"
+                                "      response_headers:\n"
+                                "        strict_transport_security: \"max-age=1; preload\"\n"
+                                "        x_frame_options: DENY\n"
+                                "        access_control_max_age: 600\n"
+                                "        content_security_policy: \"\"\n"
+                                "        server: off\n"
+                                "    default_action: {forward: app}\n" APP);
+    const struct config_listener *web = &l.config->listeners[0];
+    assert_int_equal(web->pos.line, 2);
+    assert_int_equal(web->listen_n, 2);
+    assert_string_equal(show(&web->listen[1].addr), "[::]:80");
+    assert_int_equal(web->listen[1].pos.column, 28);
+    assert_int_equal(web->attributes.idle_timeout_ms, 1000);
+    assert_int_equal(web->attributes.client_keep_alive_ms, 2000);
+    assert_int_equal(web->attributes.desync_mitigation_mode, CONFIG_DESYNC_STRICTEST);
+    assert_true(web->attributes.drop_invalid_header_fields);
+    assert_true(web->attributes.preserve_host_header);
+    assert_int_equal(web->attributes.xff_header_processing, CONFIG_XFF_REMOVE);
+    assert_true(web->attributes.xff_client_port);
+    assert_false(web->attributes.server_header);
+    assert_int_equal(web->attributes.response_headers_n, 3);
+    const struct config_response_header *h = web->attributes.response_headers;
+    assert_slice(h[0].name, "Strict-Transport-Security");
+    assert_slice(h[0].value, "max-age=1; preload");
+    assert_slice(h[1].name, "X-Frame-Options");
+    assert_slice(h[2].name, "Access-Control-Max-Age");
+    assert_slice(h[2].value, "600");
+    unload(&l);
+}
+
+static void test_a_tcp_listener_is_idle_for_350_s_unless_told_otherwise(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "listeners:\n"
+        "  - {name: a, listen: \"127.0.0.1:1\", protocol: tcp, default_action: {forward: db}}\n"
+        "  - {name: b, listen: \"127.0.0.1:2\", protocol: tcp, default_action: {forward: db},\n"
+        "     attributes: {idle_timeout: 60s}}\n"
+        "  - {name: c, listen: \"127.0.0.1:3\", protocol: tcp, default_action: {forward: db},\n"
+        "     attributes: {}}\n"
+        "target_groups:\n"
+        "  - {name: db, protocol: tcp, targets: [\"unix:/run/db.sock\", \"[::1]:5432\"]}\n");
+    const struct config *c = l.config;
+    assert_int_equal(c->listeners[0].protocol, CONFIG_PROTOCOL_TCP);
+    assert_int_equal(c->listeners[0].attributes.idle_timeout_ms, 350000);
+    assert_int_equal(c->listeners[1].attributes.idle_timeout_ms, 60000);
+    assert_int_equal(c->listeners[2].attributes.idle_timeout_ms, 350000);
+    assert_string_equal(show(&c->groups[0].targets[0].addrs[0]), "unix:/run/db.sock");
+    assert_string_equal(show(&c->groups[0].targets[1].addrs[0]), "[::1]:5432");
+    unload(&l);
+}
+
+static void test_rules_are_in_the_order_of_their_priorities(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "listeners:\n"
+        "  - name: web\n"
+        "    listen: \"127.0.0.1:80\"\n"
+        "    protocol: http\n"
+        "    rules:\n"
+        "      - {priority: 1000000000, conditions: [{path_pattern: /z}], action: {forward: app}}\n"
+        "      - name: both\n"
+        "        priority: 1\n"
+        "        conditions:\n"
+        "          - host_header: [a.example, \"*.B.example\"]\n"
+        "          - path_pattern: [/v1/*, \"/?\"]\n"
+        "        action: {forward: app}\n"
+        "    default_action: {forward: app}\n" APP);
+    const struct config_listener *web = &l.config->listeners[0];
+    assert_int_equal(web->rules_n, 2);
+    assert_slice(web->rules[0].name, "both");
+    assert_int_equal(web->rules[0].pos.line, 7);
+    assert_slice(web->rules[1].name, "rule-1000000000");
+    const struct config_condition *k = web->rules[0].conditions;
+    assert_int_equal(web->rules[0].conditions_n, 2);
+    assert_int_equal(k[0].type, CONFIG_CONDITION_HOST_HEADER);
+    assert_int_equal(k[0].values_n, 2);
+    assert_slice(k[0].values[1], "*.B.example");
+    assert_int_equal(k[1].type, CONFIG_CONDITION_PATH_PATTERN);
+    assert_slice(k[1].values[0], "/v1/*");
+    assert_int_equal(web->rules[1].conditions[0].values_n, 1);
+    unload(&l);
+}
+
+static void test_forward_takes_one_name_or_weights(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("listeners:\n"
+                                "  - name: web\n"
+                                "    listen: \"127.0.0.1:80\"\n"
+                                "    protocol: http\n"
+                                "    rules:\n"
+                                "      - priority: 1\n"
+                                "        conditions: [{path_pattern: /x}]\n"
+                                "        action: {forward: {failover: false, target_groups: "
+                                "[{name: b, weight: 999}, {name: a, weight: 0}, {name: c}]}}\n"
+                                "    default_action: {forward: b}\n"
+                                "target_groups:\n"
+                                "  - {name: a, targets: []}\n"
+                                "  - {name: b, targets: []}\n"
+                                "  - {name: c, targets: []}\n");
+    const struct config_listener *web = &l.config->listeners[0];
+    const struct config_forward *f = &web->rules[0].action.forward;
+    assert_int_equal(web->rules[0].action.type, CONFIG_ACTION_FORWARD);
+    assert_int_equal(f->groups_n, 3);
+    assert_slice(f->groups[0].name, "b");
+    assert_int_equal(f->groups[0].group, 1);
+    assert_int_equal(f->groups[0].weight, 999);
+    assert_int_equal(f->groups[1].group, 0);
+    assert_int_equal(f->groups[1].weight, 0);
+    assert_int_equal(f->groups[2].group, 2);
+    assert_int_equal(f->groups[2].weight, 1);
+    assert_int_equal(web->default_action.forward.groups_n, 1);
+    assert_int_equal(web->default_action.forward.groups[0].group, 1);
+    assert_int_equal(web->default_action.pos.line, 9);
+    unload(&l);
+}
+
+static struct config_redirect redirect_of(const char *action, struct loaded *l)
+{
+    char text[1000];
+    snprintf(text, sizeof(text),
+             "listeners: [{name: w, listen: \"127.0.0.1:80\", protocol: http, default_action: "
+             "{redirect: {%s}}}]\n",
+             action);
+    *l = load_good(text);
+    assert_int_equal(l->config->listeners[0].default_action.type, CONFIG_ACTION_REDIRECT);
+    return l->config->listeners[0].default_action.redirect;
+}
+
+static void test_what_a_redirect_does_not_name_stays_as_it_is(void **state)
+{
+    (void)state;
+    struct loaded l;
+    struct config_redirect r = redirect_of("host: \"www.#{host}\", status_code: 302", &l);
+    assert_slice(r.protocol, "#{protocol}");
+    assert_slice(r.host, "www.#{host}");
+    assert_slice(r.port, "#{port}");
+    assert_slice(r.path, "/#{path}");
+    assert_slice(r.query, "#{query}");
+    assert_int_equal(r.status_code, 302);
+    unload(&l);
+}
+
+static void test_a_redirect_to_another_protocol_gets_its_port(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *action, *port;
+    } rows[] = {
+        {"protocol: https, status_code: 301", "443"},
+        {"protocol: http, host: x.example, status_code: 301", "80"},
+        {"protocol: https, port: 8443, status_code: 301", "8443"},
+        {"protocol: https, port: \"#{port}\", status_code: 301", "#{port}"},
+        {"port: 81, status_code: 301", "81"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct loaded l;
+        struct config_redirect r = redirect_of(rows[i].action, &l);
+        assert_slice(r.port, rows[i].port);
+        unload(&l);
+    }
+}
+
+static void test_a_redirect_may_drop_the_query_and_use_keywords_where_elb_does(void **state)
+{
+    (void)state;
+    struct loaded l;
+    struct config_redirect r =
+        redirect_of("path: \"/#{host}/#{port}/#{path}\", query: \"\", status_code: 308", &l);
+    assert_slice(r.query, "");
+    assert_slice(r.path, "/#{host}/#{port}/#{path}");
+    unload(&l);
+    r = redirect_of("host: x, query: \"a=#{protocol}#{host}#{port}#{path}&#{query}\", "
+                    "status_code: 307",
+                    &l);
+    assert_slice(r.query, "a=#{protocol}#{host}#{port}#{path}&#{query}");
+    unload(&l);
+}
+
+static void test_a_fixed_response_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "listeners: [{name: w, listen: \"127.0.0.1:80\", protocol: http, default_action:\n"
+        "  {fixed_response: {status_code: 503, content_type: text/html, message_body: "
+        "\"a\\nb\"}}},\n"
+        "  {name: v, listen: \"127.0.0.1:81\", protocol: http, default_action:\n"
+        "  {fixed_response: {status_code: 204}}}]\n");
+    const struct config_action *a = &l.config->listeners[0].default_action;
+    assert_int_equal(a->type, CONFIG_ACTION_FIXED_RESPONSE);
+    assert_int_equal(a->fixed_response.status_code, 503);
+    assert_slice(a->fixed_response.content_type, "text/html");
+    assert_slice(a->fixed_response.message_body, "a\nb");
+    a = &l.config->listeners[1].default_action;
+    assert_int_equal(a->fixed_response.message_body.n, 0);
+    assert_slice(a->fixed_response.content_type, "text/plain");
+    unload(&l);
+}
+
+static void test_a_group_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        WEB "target_groups:\n"
+            "  - name: app\n"
+            "    protocol: http\n"
+            "    protocol_version: http1\n"
+            "    attributes: {algorithm: round_robin, deregistration_delay: 0, slow_start: 0,\n"
+            "      zone_policy: cross_zone, fail_open: true, aws_names: off, retries: 0,\n"
+            "      max_outstanding: none, proxy_protocol: off, anomaly_mitigation: off}\n"
+            "    targets:\n"
+            "      - \"app.internal:3000\"\n"
+            "      - {address: \"10.0.0.1:3000\", zone: b, weight: 0}\n");
+    const struct config_group *g = &l.config->groups[0];
+    assert_int_equal(g->attributes.deregistration_delay_ms, 0);
+    assert_int_equal(g->attributes.retries, 0);
+    assert_int_equal(g->targets_n, 2);
+    assert_slice(g->targets[0].text, "app.internal:3000");
+    assert_slice(g->targets[0].host, "app.internal");
+    assert_int_equal(g->targets[0].port, 3000);
+    assert_int_equal(g->targets[0].addrs_n, 0);
+    assert_int_equal(g->targets[0].weight, 1);
+    assert_slice(g->targets[1].zone, "b");
+    assert_int_equal(g->targets[1].weight, 0);
+    assert_int_equal(g->targets[1].host.n, 0);
+    assert_int_equal(g->targets[1].pos.line, 15);
+    unload(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_those_of_elb),
+        cmocka_unit_test(test_defaults_of_listeners_and_groups),
+        cmocka_unit_test(test_settings_of_the_process_reach_the_model),
+        cmocka_unit_test(test_a_listener_reaches_the_model),
+        cmocka_unit_test(test_a_tcp_listener_is_idle_for_350_s_unless_told_otherwise),
+        cmocka_unit_test(test_rules_are_in_the_order_of_their_priorities),
+        cmocka_unit_test(test_forward_takes_one_name_or_weights),
+        cmocka_unit_test(test_what_a_redirect_does_not_name_stays_as_it_is),
+        cmocka_unit_test(test_a_redirect_to_another_protocol_gets_its_port),
+        cmocka_unit_test(test_a_redirect_may_drop_the_query_and_use_keywords_where_elb_does),
+        cmocka_unit_test(test_a_fixed_response_reaches_the_model),
+        cmocka_unit_test(test_a_group_reaches_the_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
