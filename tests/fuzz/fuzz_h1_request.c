@@ -38,18 +38,6 @@ static void check_accepted(const struct request_head *h)
     check_path(h);
 }
 
-/* http-parser reads a tab behind a length or a coding as part of it; that is why it is asked. */
-static bool tab_behind_framing(const struct request_head *h)
-{
-    for (uint32_t i = 0; i < h->fields.count; i++) {
-        const struct field *f = &h->fields.at[i];
-        if ((f->id == FIELD_CONTENT_LENGTH || f->id == FIELD_TRANSFER_ENCODING) &&
-            memchr(f->value.p + f->value.n, '\t', strcspn(f->value.p + f->value.n, "\r")))
-            return true;
-    }
-    return false;
-}
-
 static enum reason parse(struct slice raw, enum desync_mode mode)
 {
     struct field fields[FUZZ_FIELDS];
@@ -58,7 +46,7 @@ static enum reason parse(struct slice raw, enum desync_mode mode)
     head_request_init(&h, fields, FUZZ_FIELDS, host_space);
     enum reason r = h1_parser_request(raw, &fuzz_limits, mode, &h);
     CHECK(r < REASON_COUNT && (r == REASON_NONE || status_of(r) >= 400));
-    CHECK(r != REASON_PARSERS_DISAGREE || tab_behind_framing(&h));
+    CHECK(r != REASON_PARSERS_DISAGREE || fuzz_tab_behind_framing(&h.fields));
     if (r == REASON_NONE)
         check_accepted(&h);
     return r;
