@@ -7,7 +7,7 @@
 #include "proxy/access_log.h"
 #include "server/log_writer.h"
 
-#define LOG_FEED_BUFFERS 8
+#define LOG_FEED_BUFFERS 32
 
 struct log_feed {
     struct loop *loop; /* the worker's: buffers return to it */
