@@ -19,10 +19,12 @@ static uint64_t taken(const struct flow *f)
     return f->total_bytes - flow_bytes(f);
 }
 
-/* As the client sent it; an absolute-form target is shown as its path. */
+/* As the client sent it; an absolute-form target is shown as its path. One without a path has a
+ * "/" that stands elsewhere, and its query is not shown. */
 static struct slice path_of(const struct request_head *h)
 {
-    if (!h->has_query || h->path.n == 0)
+    bool sent = h->path.p >= h->raw.p && h->path.p < h->raw.p + h->raw.n;
+    if (!h->has_query || !sent)
         return h->path;
     return slice_of(h->path.p, h->path.n + 1 + h->query.n);
 }
