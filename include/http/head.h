@@ -36,7 +36,7 @@ enum http_version {
     HTTP_1_1 = 11,
 };
 
-enum { HEAD_HOST_MAX = 255 }; /* octets of a Host value, and the size of a host space */
+enum { HEAD_HOST_MAX = 255 }; /* octets of a host without its port; the host space holds as many */
 
 struct request_head {
     struct slice raw; /* request line up to and with the empty line */

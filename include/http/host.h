@@ -12,7 +12,7 @@ struct host {
 };
 
 /* A name of letters, digits, `-._~`, an IPv4 address or a bracketed IPv6 address, then perhaps a
- * port. ERR_SYNTAX else: empty, too long (HEAD_HOST_MAX), user info, escapes, port 0 or > 65535.
+ * port. ERR_SYNTAX else: empty, a name beyond HEAD_HOST_MAX, user info, escapes, port 0 or > 65535.
  * `space` has HEAD_HOST_MAX octets. */
 MUST_USE enum err host_parse(struct slice value, char *space, struct host *out);
 

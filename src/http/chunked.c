@@ -93,13 +93,14 @@ static struct chunked_step take_trailers(struct chunked *c, struct slice in, siz
     for (;;) {
         size_t lf = slice_find(rest, '\n', c->at);
         bool whole = lf < rest.n;
-        if (whole && (lf == c->line || rest.p[lf - 1] != '\r'))
-            return (struct chunked_step){.event = CHUNKED_BAD, .consumed = at};
-        size_t n = (whole ? lf - 1 : rest.n) - c->line;
+        bool ended = whole && lf > c->line && rest.p[lf - 1] == '\r';
+        size_t n = (whole ? lf : rest.n) - c->line - ended;
         if (!whole && n && rest.p[rest.n - 1] == '\r')
             n--;
         if (!trailers_fit(c, n, limits))
             return (struct chunked_step){.event = CHUNKED_TRAILERS_TOO_LARGE, .consumed = at};
+        if (whole && !ended)
+            return (struct chunked_step){.event = CHUNKED_BAD, .consumed = at};
         if (!whole) {
             c->at = (uint32_t)rest.n;
             return (struct chunked_step){.event = CHUNKED_MORE, .consumed = at};

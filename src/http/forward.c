@@ -68,10 +68,10 @@ static void put_length(struct h1_writer *w, uint64_t n)
 /* The origin-form of an absolute-form target (RFC 9112 3.2.1, 3.2.4). */
 static void put_target(struct h1_writer *w, const struct request_head *h)
 {
-    const char *rest = h->authority.p + h->authority.n, *end = h->target.p + h->target.n;
-    if (!h->authority.n)
-        rest = h->target.p;
-    else if (rest == end && h->method_id == METHOD_OPTIONS)
+    const char *rest = h->target.p, *end = h->target.p + h->target.n;
+    if (h->authority.n)
+        rest = h->authority.p + h->authority.n;
+    if (rest == end && h->method_id == METHOD_OPTIONS)
         H1_WRITER_LIT(w, "*");
     else if (rest == end || *rest == '?')
         H1_WRITER_LIT(w, "/");

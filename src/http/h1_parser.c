@@ -66,17 +66,17 @@ static size_t find_lf(struct slice bytes, size_t at)
     return at;
 }
 
-/* The line that began at f->line has `n` octets without its end, and `lines` were before it. */
+/* The line that began at f->line has n octets, or has them so far; `lines` were before it. What is
+ * reached first is what is told, so that it does not depend on how the bytes came. */
 static enum reason judge_line(const struct h1_finder *f, const struct bounds *b, size_t n)
 {
-    if (f->lines == 0 && n > b->first_line)
-        return b->first_too_long;
-    if (f->lines > 0 && n > b->line)
-        return b->line_too_long;
+    size_t before = f->line - f->skip - 2 * (size_t)f->lines, room = b->head - before;
+    size_t most = f->lines == 0 ? b->first_line : b->line;
     if (f->lines > b->lines)
         return b->too_many;
-    size_t before = f->line - f->skip - 2 * (size_t)f->lines;
-    return before + n > b->head ? b->too_large : REASON_NONE;
+    if (n <= most && n <= room)
+        return REASON_NONE;
+    return room < most ? b->too_large : f->lines == 0 ? b->first_too_long : b->line_too_long;
 }
 
 /* The line that is not whole yet. A CR at its end is likely the half of its end. */
@@ -97,15 +97,16 @@ static struct h1_find_result find(struct h1_finder *f, struct slice bytes, const
         size_t lf = find_lf(bytes, f->at);
         if (lf == bytes.n)
             return judge_rest(f, bytes, b);
-        if (lf == f->line || bytes.p[lf - 1] != '\r')
-            return bad(b->bad_line_end);
-        size_t n = lf - 1 - f->line;
-        if (n == 0 && f->lines > 0)
-            return (struct h1_find_result){
-                .found = H1_FOUND_HEAD, .skip = f->skip, .length = lf + 1 - f->skip};
-        enum reason r = judge_line(f, b, n);
+        bool ended = lf > f->line && bytes.p[lf - 1] == '\r';
+        size_t n = lf - f->line - ended;
+        enum reason r = n ? judge_line(f, b, n) : REASON_NONE;
+        if (!r && !ended)
+            r = b->bad_line_end;
         if (r)
             return bad(r);
+        if (n == 0)
+            return (struct h1_find_result){
+                .found = H1_FOUND_HEAD, .skip = f->skip, .length = lf + 1 - f->skip};
         f->lines++;
         f->line = f->at = (uint32_t)lf + 1;
     }

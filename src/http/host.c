@@ -49,11 +49,11 @@ static struct slice to_lower(struct slice s, char *space)
 
 enum err host_parse(struct slice value, char *space, struct host *out)
 {
-    if (value.n == 0 || value.n > HEAD_HOST_MAX)
+    if (value.n == 0 || value.n > HEAD_HOST_MAX + strlen(":65535"))
         return ERR_SYNTAX;
     bool bracketed = value.p[0] == '[', lower = false;
     size_t n = bracketed ? bracketed_length(value) : name_length(value, &lower);
-    if (n == 0 || parse_port(slice_from(value, n), &out->port))
+    if (n == 0 || n > HEAD_HOST_MAX || parse_port(slice_from(value, n), &out->port))
         return ERR_SYNTAX;
     out->name = out->norm = slice_upto(value, n);
     if (out->norm.p[n - 1] == '.')

@@ -2,6 +2,8 @@
 
 #include <http_parser.h>
 
+#include "scan.h"
+
 /* What http-parser saw. The parser's `data` points here. */
 struct witness {
     http_parser parser;
@@ -177,7 +179,8 @@ bool second_whole_request(const struct request_head *h)
     const char *from = h->raw.p;
     begin(&w, HTTP_REQUEST);
     w.fields = &h->fields;
-    if (h->desync_cause == DESYNC_SPACE_IN_URI || h->desync_cause == DESYNC_AMBIGUOUS_URI) {
+    if (scan_target(h->target.p, h->target.p + h->target.n) &
+        (SCAN_SEEN_SPACE | SCAN_SEEN_CONTROL)) {
         show_text(&w, &every_octet, stand_in(h));
         from = first_line_end(h->raw);
     } else {

@@ -64,13 +64,20 @@ static void test_malformed_hosts_are_refused(void **state)
 static void test_a_host_is_as_long_as_the_limit_and_no_longer(void **state)
 {
     (void)state;
-    char text[HEAD_HOST_MAX + 2], space[HEAD_HOST_MAX];
+    char text[HEAD_HOST_MAX + 8], space[HEAD_HOST_MAX];
     struct host h;
     memset(text, 'A', sizeof(text));
     assert_int_equal(host_parse(slice_of(text, HEAD_HOST_MAX), space, &h), OK);
     assert_int_equal(h.norm.n, HEAD_HOST_MAX);
     assert_int_equal(h.norm.p[HEAD_HOST_MAX - 1], 'a');
     assert_int_equal(host_parse(slice_of(text, HEAD_HOST_MAX + 1), space, &h), ERR_SYNTAX);
+    memcpy(text + HEAD_HOST_MAX, ":65535", 6);
+    assert_int_equal(host_parse(slice_of(text, HEAD_HOST_MAX + 6), space, &h), OK);
+    memcpy(text + HEAD_HOST_MAX + 1, ":6553", 5);
+    text[HEAD_HOST_MAX] = 'a';
+    assert_int_equal(host_parse(slice_of(text, HEAD_HOST_MAX + 6), space, &h), ERR_SYNTAX);
+    memcpy(text + HEAD_HOST_MAX, ":000080", 7);
+    assert_int_equal(host_parse(slice_of(text, HEAD_HOST_MAX + 7), space, &h), ERR_SYNTAX);
 }
 
 static void test_a_host_that_is_normal_is_not_copied(void **state)
