@@ -59,7 +59,7 @@ void report_suggest(struct report *r, struct report_entry *e, const char *word);
 void report_hint(struct report *r, struct report_entry *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* In the order of files and lines. After it no more is to be added. */
+/* In the order of files and lines. What is added later stands behind them. */
 void report_sort(struct report *r);
 
 /* The entries as the text above, or as {"ok":bool,"errors":[...],"warnings":[...]} and a newline.

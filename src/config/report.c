@@ -65,8 +65,7 @@ static struct slice find_line(struct report_source *s, uint32_t line)
         s->line++;
     }
     size_t end = slice_find(s->bytes, '\n', s->offset);
-    return s->offset < s->bytes.n ? slice_of(s->bytes.p + s->offset, end - s->offset)
-                                  : (struct slice){0};
+    return s->offset < s->bytes.n ? slice_of(s->bytes.p + s->offset, end - s->offset) : SLICE("");
 }
 
 static bool starts_character(char c)

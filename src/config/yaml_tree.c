@@ -58,7 +58,7 @@ static struct slice text_of(const yaml_char_t *p, size_t n)
 static void push_child(struct builder *b, struct yaml_tree_pair child)
 {
     if (b->children_n == b->children_cap) {
-        b->children_cap = b->children_cap ? b->children_cap * 2 : 64;
+        b->children_cap *= 2;
         b->children = realloc(b->children, b->children_cap * sizeof(*b->children));
         CHECK(b->children);
     }
@@ -373,6 +373,9 @@ struct yaml_tree_node *yaml_tree_parse(struct arena *a, struct report *r, const 
     struct builder *b = calloc(1, sizeof(*b));
     struct yaml_tree_node *root = NULL;
     CHECK(b);
+    b->children_cap = 64;
+    b->children = calloc(b->children_cap, sizeof(*b->children));
+    CHECK(b->children);
     b->arena = a;
     b->report = r;
     b->env = env;
