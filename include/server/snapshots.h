@@ -14,7 +14,8 @@ struct snapshots {
     struct registry registry;
     struct slot_table slots;
     struct snapshot *current; /* NULL until the first is published */
-    uint64_t generation;      /* of the newest */
+    uint64_t generation;      /* of the newest that was bound */
+    uint64_t serving;         /* of the newest that all workers serve */
     unsigned live;
     struct timer sweep_timer;
     struct task sweep_task;
@@ -30,6 +31,8 @@ MUST_USE enum err snapshots_bind(struct snapshots *s, struct snapshot *next);
 void snapshots_discard(struct snapshots *s, struct snapshot *next);
 /* From now on it is the current one; the workers are about to adopt it. */
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
+/* All of them have, and listen. */
+void snapshots_served(struct snapshots *s);
 /* One worker has let go of an old one. */
 void snapshots_released(struct snapshots *s, struct snapshot *old);
 

@@ -37,8 +37,10 @@ static void on_listening(struct worker_command *c)
         log_error("listen on %.*s: %s", n, text, strerror(c->error));
         p->error = c->error;
     }
-    if (--p->waiting == 0)
-        p->done(p->server, p->error);
+    if (--p->waiting > 0)
+        return;
+    snapshots_served(&p->server->snapshots);
+    p->done(p->server, p->error);
 }
 
 static void on_adopted(struct worker_command *c)

@@ -25,7 +25,7 @@ static void fail(struct reload *r, struct slice why)
     strbuf_init(&r->last_error);
     strbuf_slice(&r->last_error, why);
     log_error("reload: failed, generation %llu goes on serving",
-              (unsigned long long)r->server->snapshots.generation);
+              (unsigned long long)r->server->snapshots.serving);
     end(r);
 }
 
@@ -42,7 +42,7 @@ static void on_published(struct server *s, int error)
     CHECK(r->state == RELOAD_PUBLISHING);
     (void)error;
     r->ok++;
-    log_info("reload: generation %llu serves", (unsigned long long)s->snapshots.generation);
+    log_info("reload: generation %llu serves", (unsigned long long)s->snapshots.serving);
     end(r);
 }
 

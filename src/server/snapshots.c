@@ -55,6 +55,11 @@ void snapshots_publish(struct snapshots *s, struct snapshot *next)
     s->live++;
 }
 
+void snapshots_served(struct snapshots *s)
+{
+    s->serving = s->current->generation;
+}
+
 static void let_go(struct snapshots *s, struct snapshot *old)
 {
     s->live--;

@@ -196,7 +196,7 @@ static void write_reloads(struct strbuf *b, const struct reload *r)
 
 static void write_process(struct strbuf *b, const struct server *s)
 {
-    number(b, "generation", s->snapshots.generation);
+    number(b, "generation", s->snapshots.serving);
     number(b, "snapshots_live", s->snapshots.live);
     number(b, "uptime_seconds", (s->loop.clock.now_ms - s->started_ms) / 1000);
     string(b, "version", SLICE(VERSION));

@@ -203,7 +203,7 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     free(l.sums);
     write_targets(out, s->snapshots.current);
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
-           s->snapshots.generation);
+           s->snapshots.serving);
     single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);
     write_reloads(out, &s->reload);
     single(out, "log_lines_dropped_total", "counter", "Log lines that were not written.",
