@@ -36,9 +36,9 @@ static void link_reap(struct reapable *r)
 static void leave(struct link *k)
 {
     struct loop *l = loop_of(k);
-    if (k->state == LINK_IDLE)
-        counter_sub(&local_of(k)->idle_links, 1);
     list_del(&k->node);
+    if (k->state == LINK_IDLE)
+        counter_sub(&local_of(k)->idle_links, 1); /* the target may go from here on */
     task_cancel(&k->task);
     timer_del(&l->wheel, &k->timer);
     k->state = LINK_CLOSED;
