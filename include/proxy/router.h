@@ -1,9 +1,11 @@
 /* Rules compiled for matching: which action does a request get?
  *
- * The cost of a match does not grow with the number of rules: exact hosts are a hash lookup,
- * wildcard hosts one lookup a label, paths an exact hash and sorted prefixes; only patterns that
- * are neither (`/a*b?c`) are tried one by one, and only those whose fixed part could match.
- * First match by priority wins, as ALB evaluates them (SEMANTICS 1.2).
+ * The cost of a match does not grow with the number of rules: literal hosts and paths are a hash
+ * lookup each, `*.example.com` and paths like `/api` with a star behind it are a walk along their
+ * literal part in a radix tree; only patterns that are neither (`/a*b?c`) are tried one by one, and
+ * only those whose literal beginning (of hosts: ending) is there.
+ * First match by priority wins, as ALB evaluates them. A rule with h host values
+ * and p path values takes the memory of h * p entries.
  *
  * Owner: the snapshot; memory from its arena. Immutable, any thread, calls nobody.
  */
@@ -30,14 +32,14 @@ struct action {
 };
 
 struct rule {
-    struct slice name;  /* "default" for the default action */
-    uint32_t priority;  /* 0: the default action */
+    struct slice name; /* "default" for the default action */
+    uint32_t priority; /* 0: the default action */
     struct action *action;
 };
 
 struct router;
 
-/* groups: the snapshot's, in the order of the configuration. */
+/* groups: the snapshot's, in the order of the configuration. The rules are sorted by priority. */
 struct router *router_build(struct arena *a, const struct config_listener *l, struct group *groups);
 
 /* host: lower case, without port and trailing dot (may be empty); path: normalised, without
