@@ -1,5 +1,6 @@
 #include "config/verify.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -42,7 +43,7 @@ static int compare_items(const void *x, const void *y)
     return a->number < b->number ? -1 : 1;
 }
 
-/* Calls `found` with the first of its kind and each further one; empties the set. */
+/* Calls `found` with each thing that has its like before it, and that one; empties the set. */
 static void items_find_same(struct items *s, struct report *r, same_thing *same, found_pair *found)
 {
     if (s->n)
@@ -57,48 +58,75 @@ static void items_find_same(struct items *s, struct report *r, same_thing *same,
     *s = (struct items){0};
 }
 
-static uint64_t name_hash(struct slice name)
-{
-    return hash_bytes(name, 0);
-}
-
 /* --- names --- */
 
-static bool same_listener(const void *a, const void *b)
+#define PLACE_MAX 320
+
+/* "line 7", or "other.yaml:7" when it is not in the file of the one who asks. */
+static const char *place(char to[PLACE_MAX], struct config_pos of, struct config_pos from)
 {
-    return slice_eq(((const struct config_listener *)a)->name,
-                    ((const struct config_listener *)b)->name);
+    if (of.file == from.file)
+        snprintf(to, PLACE_MAX, "line %u", of.line);
+    else
+        snprintf(to, PLACE_MAX, "%s:%u", of.file ? of.file : "", of.line);
+    return to;
 }
 
-static void found_listener(struct report *r, const void *first, const void *again)
+struct named {
+    const char *kind;
+    struct slice name;
+    struct config_pos pos;
+};
+
+static bool same_name(const void *a, const void *b)
 {
-    const struct config_listener *a = first, *b = again;
-    report_error(r, b->pos, "a listener named \"%s\" is already in line %u", b->name.p,
-                 a->pos.line);
+    return slice_eq(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-static bool same_group(const void *a, const void *b)
+static void found_name(struct report *r, const void *first, const void *again)
 {
-    return slice_eq(((const struct config_group *)a)->name, ((const struct config_group *)b)->name);
+    const struct named *a = first, *b = again;
+    char at[PLACE_MAX];
+    report_error(r, b->pos, "a %s named \"%s\" is already in %s", b->kind, b->name.p,
+                 place(at, a->pos, b->pos));
 }
 
-static void found_group(struct report *r, const void *first, const void *again)
+/* A name that is missing was complained of already. */
+static void check_unique(const struct named *all, size_t n, struct report *r)
 {
-    const struct config_group *a = first, *b = again;
-    report_error(r, b->pos, "a target group named \"%s\" is already in line %u", b->name.p,
-                 a->pos.line);
+    struct items s = {0};
+    for (size_t i = 0; i < n; i++)
+        if (all[i].name.n)
+            items_add(&s, hash_bytes(all[i].name, 0), &all[i]);
+    items_find_same(&s, r, same_name, found_name);
 }
 
-static bool same_rule(const void *a, const void *b)
+static struct named *new_names(size_t n)
 {
-    return slice_eq(((const struct config_rule *)a)->name, ((const struct config_rule *)b)->name);
+    struct named *all = calloc(n + 1, sizeof(*all));
+    CHECK(all);
+    return all;
 }
 
-static void found_rule(struct report *r, const void *first, const void *again)
+static void check_names(const struct config *c, struct report *r)
 {
-    const struct config_rule *a = first, *b = again;
-    report_error(r, b->pos, "a rule named \"%s\" is already in line %u of this listener", b->name.p,
-                 a->pos.line);
+    struct named *all = new_names(c->listeners_n + c->groups_n);
+    for (size_t i = 0; i < c->listeners_n; i++)
+        all[i] = (struct named){"listener", c->listeners[i].name, c->listeners[i].pos};
+    check_unique(all, c->listeners_n, r);
+    for (size_t i = 0; i < c->groups_n; i++)
+        all[i] = (struct named){"target group", c->groups[i].name, c->groups[i].pos};
+    check_unique(all, c->groups_n, r);
+    free(all);
+}
+
+static void check_rule_names(const struct config_listener *l, struct report *r)
+{
+    struct named *all = new_names(l->rules_n);
+    for (size_t i = 0; i < l->rules_n; i++)
+        all[i] = (struct named){"rule", l->rules[i].name, l->rules[i].pos};
+    check_unique(all, l->rules_n, r);
+    free(all);
 }
 
 static bool same_priority(const void *a, const void *b)
@@ -113,31 +141,15 @@ static void found_priority(struct report *r, const void *first, const void *agai
                  a->name.p, a->pos.line);
 }
 
-static void check_names(struct config *c, struct report *r)
+static bool check_priorities(const struct config_listener *l, struct report *r)
 {
     struct items s = {0};
-    for (size_t i = 0; i < c->listeners_n; i++)
-        if (c->listeners[i].name.n)
-            items_add(&s, name_hash(c->listeners[i].name), &c->listeners[i]);
-    items_find_same(&s, r, same_listener, found_listener);
-    for (size_t i = 0; i < c->groups_n; i++)
-        if (c->groups[i].name.n)
-            items_add(&s, name_hash(c->groups[i].name), &c->groups[i]);
-    items_find_same(&s, r, same_group, found_group);
-}
-
-static void check_rule_names(const struct config_listener *l, struct report *r)
-{
-    struct items s = {0};
+    size_t before = r->errors;
     for (size_t i = 0; i < l->rules_n; i++)
         if (l->rules[i].priority)
             items_add(&s, hash_mix(l->rules[i].priority), &l->rules[i]);
-    size_t before = r->errors;
     items_find_same(&s, r, same_priority, found_priority);
-    /* Names made from the priority would only say the same once more. */
-    for (size_t i = 0; r->errors == before && i < l->rules_n; i++)
-        items_add(&s, name_hash(l->rules[i].name), &l->rules[i]);
-    items_find_same(&s, r, same_rule, found_rule);
+    return r->errors == before;
 }
 
 /* Logs call the default action so. */
@@ -333,7 +345,9 @@ static int compare_rules(const void *x, const void *y)
 
 static void check_listener(const struct index *ix, struct report *r, struct config_listener *l)
 {
-    check_rule_names(l, r);
+    /* Names made from equal priorities would only say the same once more. */
+    if (check_priorities(l, r))
+        check_rule_names(l, r);
     refuse_default_name(l, r);
     for (size_t i = 0; i < l->rules_n; i++) {
         check_conditions(r, l, &l->rules[i]);
@@ -368,8 +382,9 @@ static bool same_bound(const void *a, const void *b)
 static void found_bound(struct report *r, const void *first, const void *again)
 {
     const struct bound *a = first, *b = again;
-    report_error(r, b->pos, "this address overlaps with that of %s in line %u", a->name,
-                 a->pos.line);
+    char at[PLACE_MAX];
+    report_error(r, b->pos, "this address overlaps with that of %s in %s", a->name,
+                 place(at, a->pos, b->pos));
 }
 
 static void check_bounds(struct config *c, struct report *r)

@@ -14,6 +14,19 @@
 #include "base/check.h"
 #include "config/load.h"
 
+/* One listener, one group, and the least that is a configuration. */
+#define WEB                                                                                        \
+    "listeners:\n"                                                                                 \
+    "  - name: web\n"                                                                              \
+    "    listen: \"127.0.0.1:8080\"\n"                                                             \
+    "    protocol: http\n"                                                                         \
+    "    default_action: {forward: app}\n"
+#define APP                                                                                        \
+    "target_groups:\n"                                                                             \
+    "  - name: app\n"                                                                              \
+    "    targets: [\"127.0.0.1:3000\"]\n"
+#define MINIMAL WEB APP
+
 struct loaded {
     struct config *config;
     struct report report;
@@ -125,6 +138,13 @@ static inline void assert_one_error(const char *marked, const char *words)
 static inline void assert_one_warning(const char *marked, const char *words)
 {
     assert_one_entry(marked, REPORT_WARNING, words);
+}
+
+static inline const char *loaded_text(const struct addr *a)
+{
+    static char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(a, text)] = '\0';
+    return text;
 }
 
 #define assert_slice(s, text)                                                                      \

@@ -6,25 +6,6 @@
 
 #include "loaded.h"
 
-#define WEB                                                                                        \
-    "listeners:\n"                                                                                 \
-    "  - name: web\n"                                                                              \
-    "    listen: \"127.0.0.1:8080\"\n"                                                             \
-    "    protocol: http\n"                                                                         \
-    "    default_action: {forward: app}\n"
-#define APP                                                                                        \
-    "target_groups:\n"                                                                             \
-    "  - name: app\n"                                                                              \
-    "    targets: [\"127.0.0.1:3000\"]\n"
-#define MINIMAL WEB APP
-
-static const char *show(const struct addr *a)
-{
-    static char text[ADDR_TEXT_MAX + 1];
-    text[addr_format(a, text)] = '\0';
-    return text;
-}
-
 static void test_the_zone_comes_from_the_file_the_environment_or_nowhere(void **state)
 {
     (void)state;
@@ -39,69 +20,95 @@ static void test_the_zone_comes_from_the_file_the_environment_or_nowhere(void **
     unload(&l);
 }
 
+static char dir[64];
+
+static int make_dir(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/tenbin-load-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    return system(command);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return path;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_dir(name), "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void test_zone_auto_reads_the_zone_file_last(void **state)
 {
     (void)state;
-    char root[] = "/tmp/tenbin-load-XXXXXX", path[64], command[64];
-    assert_non_null(mkdtemp(root));
-    struct load_options o = {.root = root};
+    struct load_options o = {.root = dir};
     struct report r;
     report_init(&r);
     assert_null(load_bytes(SLICE("node: {zone: auto}\n" MINIMAL), "t.yaml", &o, &r));
     assert_non_null(find_entry(&r, REPORT_ERROR, "1:14", "$TENBIN_ZONE or the first line"));
     report_fini(&r);
-    snprintf(path, sizeof(path), "%s/etc", root);
-    mkdir(path, 0700);
-    snprintf(path, sizeof(path), "%s/etc/tenbin", root);
-    mkdir(path, 0700);
-    snprintf(path, sizeof(path), "%s/etc/tenbin/zone", root);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(" eu-1c \nsecond line\n", f);
-    fclose(f);
+    mkdir(in_dir("etc"), 0700);
+    mkdir(in_dir("etc/tenbin"), 0700);
+    write_file("etc/tenbin/zone", " eu-1c \nsecond line\n");
     struct config *c = load_bytes(SLICE("node: {zone: auto}\n" MINIMAL), "t.yaml", &o, &r);
     assert_non_null(c);
     assert_slice(c->node.zone, "eu-1c");
     model_free(c);
     report_fini(&r);
-    snprintf(command, sizeof(command), "rm -rf '%s'", root);
-    assert_int_equal(system(command), 0);
 }
 
 static void test_relative_paths_begin_where_their_file_is(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/tenbin-load-XXXXXX", path[64], expected[128], command[64];
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/main.yaml", dir);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("include: \"*.inc\"\naccess_log: {path: a.log}\nlog: {output: /var/log/x}\n"
-          "admin: {listen: \"unix:admin.sock\"}\n" WEB,
-          f);
-    fclose(f);
-    snprintf(path, sizeof(path), "%s/more.inc", dir);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("target_groups: [{name: app, targets: [\"unix:run/app.sock\"]}]\n", f);
-    fclose(f);
-    snprintf(path, sizeof(path), "%s/main.yaml", dir);
+    char expected[128];
     struct report r;
+    write_file("main.yaml", "include: \"*.inc\"\n"
+                            "access_log: {path: a.log}\n"
+                            "log: {output: /var/log/x}\n"
+                            "admin: {listen: \"unix:admin.sock\"}\n" WEB);
+    write_file("more.inc", "target_groups: [{name: app, targets: [\"unix:run/app.sock\"]}]\n");
     report_init(&r);
-    struct config *c = load_path(path, &loaded_options, &r);
+    struct config *c = load_path(in_dir("main.yaml"), &loaded_options, &r);
     print_report(&r);
     assert_non_null(c);
-    snprintf(expected, sizeof(expected), "%s/a.log", dir);
-    assert_slice(c->access_log.sink.path, expected);
+    assert_slice(c->access_log.sink.path, in_dir("a.log"));
     assert_slice(c->log.sink.path, "/var/log/x");
-    snprintf(expected, sizeof(expected), "unix:%s/admin.sock", dir);
-    assert_string_equal(show(&c->admin.listen), expected);
-    snprintf(expected, sizeof(expected), "unix:%s/run/app.sock", dir);
-    assert_string_equal(show(&c->groups[0].targets[0].addrs[0]), expected);
+    snprintf(expected, sizeof(expected), "unix:%s", in_dir("admin.sock"));
+    assert_string_equal(loaded_text(&c->admin.listen), expected);
+    snprintf(expected, sizeof(expected), "unix:%s", in_dir("run/app.sock"));
+    assert_string_equal(loaded_text(&c->groups[0].targets[0].addrs[0]), expected);
     model_free(c);
     report_fini(&r);
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    assert_int_equal(system(command), 0);
+}
+
+static void test_a_name_that_another_file_has_taken_is_told_with_that_file(void **state)
+{
+    (void)state;
+    struct report r;
+    write_file("main.yaml", "include: \"*.inc\"\n" MINIMAL);
+    write_file("more.inc", "\ntarget_groups: [{name: app, targets: []}]\n");
+    report_init(&r);
+    assert_null(load_path(in_dir("main.yaml"), &loaded_options, &r));
+    assert_int_equal(r.errors, 1);
+    const struct report_entry *e = find_entry(&r, REPORT_ERROR, "2:17", "already in ");
+    assert_non_null(e);
+    assert_string_equal(e->pos.file, in_dir("more.inc"));
+    assert_non_null(strstr(e->message, "/main.yaml:8"));
+    report_fini(&r);
 }
 
 static void test_a_json_file_is_a_good_file(void **state)
@@ -184,8 +191,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_zone_comes_from_the_file_the_environment_or_nowhere),
-        cmocka_unit_test(test_zone_auto_reads_the_zone_file_last),
-        cmocka_unit_test(test_relative_paths_begin_where_their_file_is),
+        cmocka_unit_test_setup_teardown(test_zone_auto_reads_the_zone_file_last, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(test_relative_paths_begin_where_their_file_is, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(
+            test_a_name_that_another_file_has_taken_is_told_with_that_file, make_dir, remove_dir),
         cmocka_unit_test(test_a_json_file_is_a_good_file),
         cmocka_unit_test(test_text_cut_anywhere_gives_a_config_or_errors),
         cmocka_unit_test(test_several_threads_may_load_at_once),

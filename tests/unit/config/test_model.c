@@ -3,25 +3,6 @@
 
 #include "loaded.h"
 
-#define WEB                                                                                        \
-    "listeners:\n"                                                                                 \
-    "  - name: web\n"                                                                              \
-    "    listen: \"127.0.0.1:8080\"\n"                                                             \
-    "    protocol: http\n"                                                                         \
-    "    default_action: {forward: app}\n"
-#define APP                                                                                        \
-    "target_groups:\n"                                                                             \
-    "  - name: app\n"                                                                              \
-    "    targets: [\"127.0.0.1:3000\"]\n"
-#define MINIMAL WEB APP
-
-static const char *show(const struct addr *a)
-{
-    static char text[ADDR_TEXT_MAX + 1];
-    text[addr_format(a, text)] = '\0';
-    return text;
-}
-
 static void test_defaults_are_those_of_elb(void **state)
 {
     (void)state;
@@ -67,7 +48,7 @@ static void test_defaults_of_listeners_and_groups(void **state)
     assert_slice(web->name, "web");
     assert_int_equal(web->protocol, CONFIG_PROTOCOL_HTTP);
     assert_int_equal(web->listen_n, 1);
-    assert_string_equal(show(&web->listen[0].addr), "127.0.0.1:8080");
+    assert_string_equal(loaded_text(&web->listen[0].addr), "127.0.0.1:8080");
     assert_int_equal(web->attributes.idle_timeout_ms, 60000);
     assert_int_equal(web->attributes.client_keep_alive_ms, 3600000);
     assert_int_equal(web->attributes.desync_mitigation_mode, CONFIG_DESYNC_DEFENSIVE);
@@ -86,7 +67,7 @@ static void test_defaults_of_listeners_and_groups(void **state)
     assert_true(app->used);
     assert_int_equal(app->targets[0].weight, 1);
     assert_int_equal(app->targets[0].zone.n, 0);
-    assert_string_equal(show(&app->targets[0].addrs[0]), "127.0.0.1:3000");
+    assert_string_equal(loaded_text(&app->targets[0].addrs[0]), "127.0.0.1:3000");
     unload(&l);
 }
 
@@ -135,7 +116,7 @@ static void test_settings_of_the_process_reach_the_model(void **state)
     assert_int_equal(c->access_log.format, CONFIG_ACCESS_LOG_FORMAT_COMBINED);
     assert_int_equal(c->access_log.buffer_bytes, 4096);
     assert_int_equal(c->access_log.flush_ms, 100);
-    assert_string_equal(show(&c->admin.listen), "unix:/run/admin.sock");
+    assert_string_equal(loaded_text(&c->admin.listen), "unix:/run/admin.sock");
     assert_int_equal(c->admin.pos.line, 13);
     unload(&l);
 }
@@ -167,7 +148,7 @@ static void test_a_listener_reaches_the_model(void **state)
     const struct config_listener *web = &l.config->listeners[0];
     assert_int_equal(web->pos.line, 2);
     assert_int_equal(web->listen_n, 2);
-    assert_string_equal(show(&web->listen[1].addr), "[::]:80");
+    assert_string_equal(loaded_text(&web->listen[1].addr), "[::]:80");
     assert_int_equal(web->listen[1].pos.column, 28);
     assert_int_equal(web->attributes.idle_timeout_ms, 1000);
     assert_int_equal(web->attributes.client_keep_alive_ms, 2000);
@@ -204,8 +185,8 @@ static void test_a_tcp_listener_is_idle_for_350_s_unless_told_otherwise(void **s
     assert_int_equal(c->listeners[0].attributes.idle_timeout_ms, 350000);
     assert_int_equal(c->listeners[1].attributes.idle_timeout_ms, 60000);
     assert_int_equal(c->listeners[2].attributes.idle_timeout_ms, 350000);
-    assert_string_equal(show(&c->groups[0].targets[0].addrs[0]), "unix:/run/db.sock");
-    assert_string_equal(show(&c->groups[0].targets[1].addrs[0]), "[::1]:5432");
+    assert_string_equal(loaded_text(&c->groups[0].targets[0].addrs[0]), "unix:/run/db.sock");
+    assert_string_equal(loaded_text(&c->groups[0].targets[1].addrs[0]), "[::1]:5432");
     unload(&l);
 }
 

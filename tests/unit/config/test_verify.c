@@ -3,8 +3,8 @@
 
 #include "loaded.h"
 
-#define APP  "target_groups: [{name: app, targets: []}]\n"
-#define TO_A "protocol: http, default_action: {forward: app}}\n"
+#define GROUP_APP "target_groups: [{name: app, targets: []}]\n"
+#define TO_A      "protocol: http, default_action: {forward: app}}\n"
 
 static void test_names_are_unique(void **state)
 {
@@ -12,7 +12,7 @@ static void test_names_are_unique(void **state)
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", " TO_A
                      "  - {name: x, listen: \"127.0.0.1:2\", " TO_A
-                     "  - @{name: w, listen: \"127.0.0.1:3\", " TO_A APP,
+                     "  - @{name: w, listen: \"127.0.0.1:3\", " TO_A GROUP_APP,
                      "a listener named \"w\" is already in line 2");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", " TO_A "target_groups:\n"
@@ -34,7 +34,7 @@ static void assert_rules_error(const char *one, const char *two, const char *wor
                          "    rules:\n"
                          "      - %s\n"
                          "      - %s\n"
-                         "    default_action: {forward: app}\n" APP,
+                         "    default_action: {forward: app}\n" GROUP_APP,
                          one, two) > 0);
     assert_one_error(text, words);
     free(text);
@@ -82,7 +82,7 @@ static void test_the_same_rule_names_in_two_listeners_are_fine(void **state)
     assert_true(asprintf(&text,
                          "listeners:\n"
                          "  - {name: w, listen: \"127.0.0.1:1\", rules: [%s], " TO_A
-                         "  - {name: v, listen: \"127.0.0.1:2\", rules: [%s], " TO_A APP,
+                         "  - {name: v, listen: \"127.0.0.1:2\", rules: [%s], " TO_A GROUP_APP,
                          rule, rule) > 0);
     struct loaded l = load_good(text);
     assert_int_equal(l.report.warnings, 0);
@@ -96,7 +96,7 @@ static void test_references_name_a_group(void **state)
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http,\n"
                      "     default_action: {forward: @apq}}\n"
-                     "  - {name: v, listen: \"127.0.0.1:2\", " TO_A APP,
+                     "  - {name: v, listen: \"127.0.0.1:2\", " TO_A GROUP_APP,
                      "no target group named \"apq\"; did you mean \"app\"?");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http,\n"
@@ -104,7 +104,7 @@ static void test_references_name_a_group(void **state)
                      "no target group named \"app\"");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http, default_action:\n"
-                     "     {forward: {target_groups: [{name: app}, {name: @other}]}}}\n" APP,
+                     "     {forward: {target_groups: [{name: app}, {name: @other}]}}}\n" GROUP_APP,
                      "no target group named \"other\"");
 }
 
@@ -113,11 +113,11 @@ static void test_a_forward_names_each_group_once_and_some_weight(void **state)
     (void)state;
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http, default_action:\n"
-                     "     {forward: {target_groups: [{name: app}, {name: @app}]}}}\n" APP,
+                     "     {forward: {target_groups: [{name: app}, {name: @app}]}}}\n" GROUP_APP,
                      "\"app\" is listed twice");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http, default_action:\n"
-                     "     @{forward: {target_groups: [{name: app, weight: 0}]}}}\n" APP,
+                     "     @{forward: {target_groups: [{name: app, weight: 0}]}}}\n" GROUP_APP,
                      "all weights of this action are 0");
 }
 
@@ -126,7 +126,7 @@ static void test_protocols_of_listener_and_group_agree(void **state)
     (void)state;
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: tcp,\n"
-                     "     default_action: {forward: @app}}\n" APP,
+                     "     default_action: {forward: @app}}\n" GROUP_APP,
                      "the tcp listener \"w\" cannot forward to the http group \"app\"");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: http,\n"
@@ -228,7 +228,7 @@ static void test_addresses_to_listen_on_do_not_overlap(void **state)
         assert_true(asprintf(&text,
                              "listeners:\n"
                              "  - {name: w, listen: \"%s\", " TO_A
-                             "  - {name: v, listen: [\"10.0.0.1:9\", %s\"%s\"], " TO_A APP,
+                             "  - {name: v, listen: [\"10.0.0.1:9\", %s\"%s\"], " TO_A GROUP_APP,
                              rows[i].first, rows[i].overlap ? "@" : "", rows[i].second) > 0);
         if (rows[i].overlap) {
             assert_one_error(text, "overlaps with that of w in line 2");
@@ -245,7 +245,7 @@ static void test_the_admin_address_overlaps_like_any_other(void **state)
     (void)state;
     assert_one_error("admin: {listen: @\"127.0.0.1:80\"}\n"
                      "listeners:\n"
-                     "  - {name: w, listen: \"0.0.0.0:80\", " TO_A APP,
+                     "  - {name: w, listen: \"0.0.0.0:80\", " TO_A GROUP_APP,
                      "overlaps with that of w in line 3");
 }
 
