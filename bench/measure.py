@@ -134,17 +134,15 @@ def take_turn(stage, instance, others, load):
 class Ratio:
     """The median of per-round ratios with its bootstrap 95 % interval."""
     median: float
-    low: float
-    high: float
-
-    def verdict(self):
-        """'less' or 'more' only when the interval leaves 1.00 out."""
-        return "less" if self.high < 1 else "more" if self.low > 1 else "no difference shown"
+    low: float = None            # none from fewer than three rounds
+    high: float = None
 
 
 def ratio(values, resamples=4000):
     if not values:
         return None
+    if len(values) < 3:
+        return Ratio(statistics.median(values))
     chance = random.Random(1)
     medians = sorted(statistics.median(chance.choices(values, k=len(values)))
                      for _ in range(resamples))

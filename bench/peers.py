@@ -7,7 +7,7 @@ buffer). A proxy runs once for each kind of listener and log setting and is left
 """
 
 import dataclasses
-import getpass
+import os
 import pathlib
 import shutil
 import subprocess
@@ -216,7 +216,7 @@ def nghttpx(setup):
 
 
 H2O = """\
-user: %(user)s
+%(user)s
 num-threads: 1
 max-connections: 8192
 http1-request-timeout: 600
@@ -245,7 +245,8 @@ def h2o(setup):
         "port": setup.port,
         "tls": tls if setup.kind == "https" else "",
         "target": setup.targets[0],
-        "user": getpass.getuser(),
+        # As root it would become nobody, whom callgrind_control cannot reach.
+        "user": "user: root" if os.geteuid() == 0 else "",
     })
     return ["h2o", "-c", config]
 

@@ -86,12 +86,15 @@ def adopt_orphans():
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap_orphans():
+def reap_orphans(seconds=2):
+    """Waits for children that were killed, ours and adopted ones."""
+    deadline = time.monotonic() + seconds
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while time.monotonic() < deadline:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.01)
     except ChildProcessError:
-        pass
+        pass  # none left
 
 
 class Stage:

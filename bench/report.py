@@ -78,7 +78,10 @@ def make_cells(rounds, names):
 
 
 def _ratio(value):
-    return f"{value.median:.2f} [{value.low:.2f} {value.high:.2f}]" if value else "-"
+    if not value:
+        return "-"
+    interval = f"[{value.low:.2f} {value.high:.2f}]" if value.low else "[too few]"
+    return f"{value.median:.2f} {interval}"
 
 
 def _number(value, shape):

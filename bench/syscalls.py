@@ -57,7 +57,7 @@ class Perf:
 
     @staticmethod
     def usable():
-        if not shutil.which("perf") or not TRACING.exists():
+        if not shutil.which("perf") or not os.access(TRACING, os.R_OK | os.X_OK):
             return False
         done = subprocess.run(["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "true"],
                               text=True, capture_output=True)
