@@ -180,6 +180,7 @@ bool log_writer_stop(struct log_writer *w, unsigned timeout_ms)
     ask(w, NULL, stop);
     if (!thread_join(w->thread, timeout_ms))
         return false;
+    loop_turn(&w->loop); /* what the writer had to say itself, while it stopped */
     list_each(n, next, &w->outputs)
         log_output_close(list_entry(n, struct log_output, node));
     loop_fini(&w->loop);

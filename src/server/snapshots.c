@@ -31,6 +31,7 @@ void snapshots_init(struct snapshots *s, struct loop *loop, unsigned workers)
 {
     *s = (struct snapshots){.loop = loop};
     registry_init(&s->registry, workers);
+    slot_table_init(&s->slots);
     task_init(&s->sweep_task, on_sweep_due);
     timer_init(&s->sweep_timer, &s->sweep_task);
 }
