@@ -8,10 +8,10 @@
  *             └── targets[] ── addrs[]
  *
  * Owner: whoever got it from load; model_free() gives all of it back: everything below lives in
- * its one arena. Immutable once loaded, so any thread may read it. All slices are NUL-terminated
- * in the arena. Names are unique, references are resolved, values are in range: readers check
- * nothing again. Times are in milliseconds. Paths that were relative in the file begin with the
- * directory of that file. */
+ * its one arena. Immutable once loaded, so any thread may read it. Slices are NUL-terminated, but
+ * an empty one may be NULL. Names are unique, references are resolved, values are in range:
+ * readers check nothing again. Times are in milliseconds. Paths that were relative in the file
+ * begin with the directory of that file. */
 #ifndef CONFIG_MODEL_H
 #define CONFIG_MODEL_H
 

@@ -82,13 +82,25 @@ static size_t character_offset(struct slice s, size_t chars)
     return s.n;
 }
 
-/* What a terminal could take for a command is shown as a blank. */
+/* C0, DEL, and C1 as UTF-8 writes it (C2 80 to C2 9F). */
+static bool is_control(const char *p, size_t left)
+{
+    unsigned char c = (unsigned char)p[0], next = left > 1 ? (unsigned char)p[1] : 0;
+    return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
+/* What a terminal could take for a command is shown as blanks. */
 static char *printable(struct arena *a, struct slice s)
 {
     char *to = arena_strdup(a, s);
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)to[i] < 0x20 || to[i] == 0x7f)
-            to[i] = ' ';
+    for (size_t i = 0; i < s.n; i++) {
+        bool two = (unsigned char)s.p[i] == 0xc2;
+        if (!is_control(s.p + i, s.n - i))
+            continue;
+        to[i] = ' ';
+        if (two)
+            to[++i] = ' ';
+    }
     return to;
 }
 
