@@ -24,6 +24,7 @@ HANDSHAKE = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
     server_version = "demo"
     instance = zone = None
 

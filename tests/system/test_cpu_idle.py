@@ -77,28 +77,44 @@ def test_a_target_that_does_not_take_the_upload(tenbin, origins):
     done.append(True)
 
 
-def test_a_client_that_half_closed_early(tenbin, origins):
-    web = tenbin(WEB, app=origins(o.hold).address)
+def hold_until(done):
+    """Answers nothing before the end of the test. Who has half-closed, or sent more than is read, is not
+    seen to go before that."""
+    def script(peer):
+        while peer.read_request():
+            eventually(lambda: done, "the end of the test", 20)
+            if not peer.send_until_refused(o.OK):
+                return
+    return script
+
+
+@pytest.fixture
+def holding(tenbin, origins):
+    """A tenbin whose target answers when the test is over."""
+    done = []
+    yield tenbin(WEB, app=origins(hold_until(done)).address)
+    done.append(True)
+
+
+def test_a_client_that_half_closed_early(holding):
     for _ in range(10):
-        client = web.connect()
+        client = holding.connect()
         client.request("GET", "/")
         client.half_close()
-    assert_idle(web)
+    assert_idle(holding)
 
 
-def test_a_client_that_half_closed_with_requests_waiting(tenbin, origins):
-    web = tenbin(WEB, app=origins(o.hold).address)
-    client = web.connect()
+def test_a_client_that_half_closed_with_requests_waiting(holding):
+    client = holding.connect()
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 10)
     client.half_close()
-    assert_idle(web)
+    assert_idle(holding)
 
 
-def test_a_thousand_pipelined_requests_behind_a_slow_one(tenbin, origins):
-    web = tenbin(WEB, app=origins(o.hold).address)
-    client = web.connect()
+def test_a_thousand_pipelined_requests_behind_a_slow_one(holding):
+    client = holding.connect()
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
-    assert_idle(web)
+    assert_idle(holding)
 
 
 def test_a_thousand_pipelined_requests_and_a_client_that_does_not_read(tenbin, origins):

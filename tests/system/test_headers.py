@@ -92,13 +92,18 @@ def test_preserve_host_header_leaves_it_alone(with_attributes, origin):
 
 # --- hop by hop
 
-HOP_BY_HOP = ["Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic eDp5", "TE: trailers, deflate",
+HOP_BY_HOP = ["Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic eDp5", "TE: deflate, gzip",
               "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings, keep-alive"]
 
 
 def test_hop_by_hop_fields_of_a_request_are_taken_off(web, origin):
     web.connect().get("/", "X-Before: 1", *HOP_BY_HOP, "X-After: 2")
     expect.forwarded(origin.request, "GET / HTTP/1.1", [("Host", f"example.com:{web.port()}"), ("X-Before", "1"), ("X-After", "2")])
+
+
+def test_a_wish_for_trailers_is_made_anew_and_other_codings_are_not(web, origin):
+    web.connect().get("/", "TE: deflate, trailers", "Connection: TE")
+    assert origin.request["te"] == "trailers" and origin.request["connection"].lower() == "te"
 
 
 def test_fields_that_connection_names_are_taken_off(web, origin):

@@ -64,7 +64,6 @@ def test_without_descriptors_it_neither_spins_nor_dies(tenbin, origins):
         client.close()
     app.scripts = (o.serve,)
     eventually(lambda: web.connect().get("/").status == 200, "service again", 15)
-    web.settle()
 
 
 def test_slow_readers_hold_no_more_than_the_buffer_memory(tenbin, origins):
