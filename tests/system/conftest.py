@@ -105,7 +105,7 @@ def tenbin(request, origins, tmp_path):
         for each in started:
             each.close_clients()
             each.kill()
-            print(f"--- {each.path}\n{each.path.read_text()}--- its log\n{each.stderr()[-SHOWN_LOG_BYTES:]}")
+            print(f"--- {each.path}\n{lb_module.shown(each.path)}--- its log\n{each.stderr()[-SHOWN_LOG_BYTES:]}")
 
 
 WEB = """

@@ -222,6 +222,11 @@ class Tenbin:
     def stderr(self):
         return (self.dir / "stderr").read_text(errors="replace")
 
+    def says(self, *patterns):
+        """Waits until its log has a match of each."""
+        for pattern in patterns:
+            eventually(lambda: re.search(pattern, self.stderr()), f"{pattern!r} in the log")
+
     def access_log(self, name="access.log"):
         """All whole lines so far, parsed."""
         path = self.dir / name
@@ -246,6 +251,11 @@ class Tenbin:
         report = sanitize.report_in(self.stderr())
         assert report is None, f"{report}\n{self.stderr()}"
         assert self.ended_by_test, f"tenbin ended by itself with exit code {self.process.poll()}:\n{self.stderr()}"
+
+
+def shown(path):
+    """A file for the report of a failure."""
+    return path.read_text(errors="replace") if path.exists() else f"(no {path.name})\n"
 
 
 def dedent(text):

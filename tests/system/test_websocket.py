@@ -17,10 +17,12 @@ UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {KE
 
 def accept(peer):
     """The target's half of the handshake."""
-    request = peer.read_request()
+    answer_upgrade(peer, peer.read_request())
+
+
+def answer_upgrade(peer, request):
     peer.send(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               f"Sec-WebSocket-Accept: {wire.websocket_accept(request['sec-websocket-key'])}\r\n\r\n")
-    return request
 
 
 def echo_frames(peer):
