@@ -11,7 +11,7 @@ import pytest
 import origin as o
 import wire
 from conftest import WEB
-from lb import eventually
+from lb import die_with_parent, eventually
 from test_websocket import UPGRADE, answer_upgrade, echo_frames, open_websocket, say
 
 pytestmark = pytest.mark.tsan
@@ -36,7 +36,8 @@ class Wrk:
     def __init__(self, port, seconds, *lines, connections=8):
         headers = [word for line in lines for word in ("-H", line)]
         self.process = subprocess.Popen(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", *headers,
-                                         f"http://127.0.0.1:{port}/wrk"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                         f"http://127.0.0.1:{port}/wrk"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        preexec_fn=die_with_parent)
 
     def running(self):
         return self.process.poll() is None
@@ -48,6 +49,16 @@ class Wrk:
         match = re.search(r"(\d+) requests in", output)
         assert match and int(match.group(1)) > 100, output
         return re.findall(r"Socket errors.*|Non-2xx.*|unable.*", output)
+
+
+@pytest.fixture
+def wrk():
+    """wrk(port, seconds, ...) starts one that is ended with the test."""
+    started = []
+    yield lambda *arguments: started.append(Wrk(*arguments)) or started[-1]
+    for each in started:
+        each.process.kill()
+        each.process.wait()
 
 
 def changing(n):
@@ -73,7 +84,7 @@ target_groups:
 
 @pytest.mark.limit(180)
 @pytest.mark.parametrize("lines", [(), ("Connection: close",)], ids=["keep_alive", "new_connections"])
-def test_a_hundred_reloads_under_load_fail_no_request_and_end_no_session(tenbin, origins, lines):
+def test_a_hundred_reloads_under_load_fail_no_request_and_end_no_session(tenbin, origins, wrk, lines):
     a, b, echo = origins(both), origins(both), origins(o.echo)
     lb = tenbin(changing(0), a=a.address, b=b.address, echo=echo.address)
     lb.connect().get("/")
@@ -81,7 +92,7 @@ def test_a_hundred_reloads_under_load_fail_no_request_and_end_no_session(tenbin,
     lb.settle()
     time.sleep(0.3)
     start = lb.descriptors()
-    wrk = Wrk(lb.port(), 120, *lines)
+    load = wrk(lb.port(), 120, *lines)
     websockets, raws = [], []
     for n in range(1, 101):
         if n % 10 == 0:
@@ -90,8 +101,8 @@ def test_a_hundred_reloads_under_load_fail_no_request_and_end_no_session(tenbin,
             raws[-1].send(b"begin")
             assert raws[-1].read_exactly(5) == b"begin"
         lb.reload(changing(n if n < 100 else 0))
-    assert wrk.running()
-    assert wrk.errors() == []
+    assert load.running()
+    assert load.errors() == []
     for n, client in enumerate(websockets):
         assert say(client, b"still here %d" % n) == (1, b"still here %d" % n)
     for n, client in enumerate(raws):

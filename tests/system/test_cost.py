@@ -1,0 +1,108 @@
+"""What a request may cost: system calls, and instructions in user space, on the release build.
+
+Both figures depend on no clock and no neighbour, so they gate; CPU time against other proxies is
+bench/'s business. A change that makes a request cheaper lowers the limit here in the same commit.
+"""
+
+import sys
+
+import pytest
+
+import lb as lb_module
+
+sys.path.insert(0, str(lb_module.ROOT / "bench"))
+import instructions
+import processes
+import syscalls
+
+pytestmark = [pytest.mark.release, pytest.mark.limit(240)]
+
+REQUESTS = 10000
+ALLOWED = 1.02  # what is stray: the log writer, timers
+DATA = "read readv recvfrom recvmsg recvmmsg write writev sendto sendmsg sendmmsg".split()
+
+# Instructions a keep-alive request over 8 connections, 128-byte body, one worker, access log on.
+INSTRUCTIONS = 0
+
+KEEP_ALIVE = """
+    workers: %d
+    listeners:
+      - name: web
+        listen: "127.0.0.1:$web"
+        protocol: http
+        rules:
+%s
+        default_action: {forward: app}
+    target_groups:
+      - {name: app, protocol: http, targets: ["$app"]}
+    access_log: {path: $dir/access.log, format: json}
+    """
+ONE_RULE = '          - {priority: 1, conditions: [{path_pattern: ["/never/*"]}], action: {forward: app}}'
+
+
+@pytest.fixture
+def target():
+    """The minimal origin of bench/. Gives its address."""
+    with processes.Stage() as stage:
+        _, port = stage.start_tool("origin", "--mode", "http")
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_request_costs_four_data_calls_and_no_epoll_ctl_and_no_futex(tenbin, target, workers):
+    web = tenbin(KEEP_ALIVE % (workers, ONE_RULE), app=target)
+    counts = syscalls.count([web.process.pid], f"http://127.0.0.1:{web.port()}/128", REQUESTS)
+    per_request = {name: calls / REQUESTS for name, calls in counts.items()}
+    shown = ", ".join(f"{name} {calls:.4f}" for name, calls in sorted(per_request.items(), key=lambda item: -item[1]))
+    assert sum(per_request.get(name, 0) for name in DATA) <= 4 * ALLOWED, shown
+    assert per_request.get("epoll_ctl", 0) <= ALLOWED - 1, shown
+    assert per_request.get("futex", 0) <= ALLOWED - 1, shown
+    others = {name: calls for name, calls in per_request.items() if name not in DATA and not name.startswith("epoll_")}
+    assert sum(others.values()) <= ALLOWED - 1, shown
+
+
+def measure(tmp_path, target, workers, rules, paths=None):
+    """Instructions a request of a tenbin that callgrind starts itself."""
+    port = lb_module.PORTS.take()
+    text = lb_module.dedent(KEEP_ALIVE % (workers, rules)).replace("$web", str(port)).replace("$app", target).replace("$dir", str(tmp_path))
+    path = tmp_path / "tenbin.yaml"
+    path.write_text(text)
+    return instructions.per_request([str(lb_module.BINARY), "run", "-c", str(path)], f"http://127.0.0.1:{port}/128",
+                                    REQUESTS, paths=paths)
+
+
+def test_instructions_of_a_keep_alive_request(tmp_path, target):
+    cost = measure(tmp_path, target, 1, ONE_RULE)
+    assert cost <= INSTRUCTIONS * ALLOWED, f"{cost:.0f} instructions a request, {INSTRUCTIONS} before"
+    assert cost >= INSTRUCTIONS * 0.9, f"{cost:.0f} instructions a request: lower the limit of {INSTRUCTIONS}"
+
+
+KINDS = [  # conditions of rule i, and a request that meets it
+    ('{{host_header: ["h{i}.example"]}}', "http://h{i}.example/128"),
+    ('{{host_header: ["*.w{i}.example"]}}', "http://a.w{i}.example/128"),
+    ('{{path_pattern: ["/e{i}/128"]}}', "http://n.example/e{i}/128"),
+    ('{{path_pattern: ["/p{i}/*"]}}', "http://n.example/p{i}/128"),
+    ('{{path_pattern: ["/g{i}/*/x?8"]}}', "http://n.example/g{i}/a/x28"),
+]
+
+
+def rules_and_requests(tmp_path, count):
+    """`count` rules of all kinds, and requests that meet each of them once, and none every sixth time."""
+    numbers = range(0, 10000, 10000 // count)
+    rules, requests = [], []
+    for priority, number in enumerate(numbers, 1):
+        condition, asked = KINDS[priority % len(KINDS)]
+        index = f"{number:05d}"
+        rules.append(f"          - {{priority: {priority}, conditions: [{condition.format(i=index)}], action: {{forward: app}}}}")
+        requests.append(asked.format(i=index))
+        if priority % 5 == 0:
+            requests.append(f"http://n{index}.example/n{index}/128")
+    path = tmp_path / f"paths{count}"
+    path.write_text("\n".join(requests) + "\n")
+    return "\n".join(rules), path
+
+
+def test_ten_thousand_rules_cost_what_ten_do(tmp_path, target):
+    few = measure(tmp_path, target, 1, *rules_and_requests(tmp_path, 10))
+    many = measure(tmp_path, target, 1, *rules_and_requests(tmp_path, 10000))
+    assert many <= few * 1.05, f"{many:.0f} instructions a request with 10,000 rules, {few:.0f} with 10"
