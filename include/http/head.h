@@ -45,7 +45,7 @@ struct request_head {
     struct slice scheme;    /* of an absolute-form target ("http"), else empty */
     struct slice authority; /* of an absolute-form target, else empty */
     struct slice path;      /* as sent, without the query; "*" for `OPTIONS *`; "/" when an
-                               absolute-form target has none (then not within raw) */
+                               absolute-form target has none */
     struct slice query;     /* after the `?`; empty when there is none or it is empty */
     struct slice host;      /* authority, else Host, as sent; empty only on HTTP/1.0 without Host */
     struct slice host_norm; /* lower case, no port, no trailing dot; within raw or the host space */

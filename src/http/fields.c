@@ -1,5 +1,7 @@
 #include "http/fields.h"
 
+#include "scan.h"
+
 /* Length and two letters tell our names apart. New names may collide: the compiler then complains
  * of an initialiser given twice, and other factors have to be found. */
 #define HASH(n, first, key)                                                                        \
@@ -17,47 +19,12 @@ static const struct slice names[FIELD_IDS] = {
 #undef FIELD_NAME
 };
 
-static uint64_t load8(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-static uint32_t load4(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return v;
-}
-
-/* Setting the bit that makes letters small turns no other token character into one of ours. The
- * last block overlaps the one before it, so that nothing outside the name is read. */
-static bool same_name(const char *p, const char *lower, size_t n)
-{
-    const uint64_t small = 0x2020202020202020u;
-    uint64_t differs = 0;
-    if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 8)
-            differs |= (load8(p + i) | small) ^ load8(lower + i);
-        differs |= (load8(p + n - 8) | small) ^ load8(lower + n - 8);
-    } else if (n >= 4) {
-        differs = (load4(p) | (uint32_t)small) ^ load4(lower);
-        differs |= (load4(p + n - 4) | (uint32_t)small) ^ load4(lower + n - 4);
-    } else {
-        return slice_ieq(slice_of(p, n), slice_of(lower, n));
-    }
-    return differs == 0;
-}
-
 enum field_id fields_id(struct slice name)
 {
     if (name.n == 0)
         return FIELD_OTHER;
     enum field_id id = ids[HASH(name.n, name.p[0] | 0x20, name.p[name.n * 3 / 4] | 0x20)];
-    if (id == FIELD_OTHER || names[id].n != name.n || !same_name(name.p, names[id].p, name.n))
-        return FIELD_OTHER;
-    return id;
+    return scan_same(name, names[id]) ? id : FIELD_OTHER;
 }
 
 struct slice fields_name(enum field_id id)

@@ -4,7 +4,7 @@
 
 static bool is_token(struct slice s)
 {
-    bool odd;
+    bool odd = false;
     return s.n && scan_token(s.p, s.p + s.n, &odd) == s.p + s.n;
 }
 
@@ -105,11 +105,11 @@ static bool always_hop_by_hop(struct slice name)
 
 static void take_option(struct framing_options *o, struct slice item)
 {
-    if (slice_ieq(item, SLICE("keep-alive")))
+    if (scan_same(item, SLICE("keep-alive")))
         o->keep_alive = true;
-    else if (slice_ieq(item, SLICE("close")))
+    else if (scan_same(item, SLICE("close")))
         o->close = true;
-    else if (slice_ieq(item, SLICE("upgrade")))
+    else if (scan_same(item, SLICE("upgrade")))
         o->upgrade = true;
     else if (!always_hop_by_hop(item))
         o->names = true;

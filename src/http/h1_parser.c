@@ -3,67 +3,37 @@
 #include "scan.h"
 #include "second.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 /* What a search may meet, and the reasons it then gives. */
-struct bounds {
-    uint32_t first_line, line, head, lines;
+struct words {
     enum reason bad_line_end, bad_start, first_too_long, line_too_long, too_large, too_many;
 };
 
-static struct bounds request_bounds(const struct limits *l)
-{
-    return (struct bounds){
-        .first_line = l->request_line,
-        .line = l->header,
-        .head = l->request_head,
-        .lines = l->headers,
-        .bad_line_end = REASON_BAD_LINE_END,
-        .bad_start = REASON_BAD_REQUEST_LINE,
-        .first_too_long = REASON_URI_TOO_LONG,
-        .line_too_long = REASON_HEADER_TOO_LARGE,
-        .too_large = REASON_HEAD_TOO_LARGE,
-        .too_many = REASON_TOO_MANY_HEADERS,
-    };
-}
+static const struct words of_request = {
+    .bad_line_end = REASON_BAD_LINE_END,
+    .bad_start = REASON_BAD_REQUEST_LINE,
+    .first_too_long = REASON_URI_TOO_LONG,
+    .line_too_long = REASON_HEADER_TOO_LARGE,
+    .too_large = REASON_HEAD_TOO_LARGE,
+    .too_many = REASON_TOO_MANY_HEADERS,
+};
 
-static struct bounds response_bounds(const struct limits *l)
-{
-    return (struct bounds){
-        .first_line = l->response_head,
-        .line = l->response_head,
-        .head = l->response_head,
-        .lines = l->headers,
-        .bad_line_end = REASON_BAD_RESPONSE,
-        .bad_start = REASON_BAD_RESPONSE,
-        .first_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
-        .line_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
-        .too_large = REASON_RESPONSE_HEAD_TOO_LARGE,
-        .too_many = REASON_RESPONSE_HEAD_TOO_LARGE,
-    };
-}
+static const struct words of_response = {
+    .bad_line_end = REASON_BAD_RESPONSE,
+    .bad_start = REASON_BAD_RESPONSE,
+    .first_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
+    .line_too_long = REASON_RESPONSE_HEAD_TOO_LARGE,
+    .too_large = REASON_RESPONSE_HEAD_TOO_LARGE,
+    .too_many = REASON_RESPONSE_HEAD_TOO_LARGE,
+};
+
+struct bounds {
+    uint32_t first_line, line, head, lines;
+    const struct words *words;
+};
 
 static struct h1_find_result bad(enum reason r)
 {
     return (struct h1_find_result){.found = H1_FOUND_BAD, .reason = r};
-}
-
-/* The first LF at or behind `at`, or bytes.n. */
-static size_t find_lf(struct slice bytes, size_t at)
-{
-#ifdef __SSE2__
-    for (; bytes.n - at >= 16; at += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at));
-        int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
-        if (hits)
-            return at + (size_t)__builtin_ctz((unsigned)hits);
-    }
-#endif
-    while (at < bytes.n && bytes.p[at] != '\n')
-        at++;
-    return at;
 }
 
 /* The line that began at f->line has n octets, or has them so far; `lines` were before it. What is
@@ -73,10 +43,12 @@ static enum reason judge_line(const struct h1_finder *f, const struct bounds *b,
     size_t before = f->line - f->skip - 2 * (size_t)f->lines, room = b->head - before;
     size_t most = f->lines == 0 ? b->first_line : b->line;
     if (f->lines > b->lines)
-        return b->too_many;
+        return b->words->too_many;
     if (n <= most && n <= room)
         return REASON_NONE;
-    return room < most ? b->too_large : f->lines == 0 ? b->first_too_long : b->line_too_long;
+    if (room < most)
+        return b->words->too_large;
+    return f->lines == 0 ? b->words->first_too_long : b->words->line_too_long;
 }
 
 /* The line that is not whole yet. A CR at its end is likely the half of its end. */
@@ -91,25 +63,33 @@ static struct h1_find_result judge_rest(struct h1_finder *f, struct slice bytes,
     return r ? bad(r) : (struct h1_find_result){.found = H1_FOUND_MORE};
 }
 
+/* No line of so few octets can be too long, nor all of them together. */
+static bool cannot_exceed(const struct bounds *b, size_t n)
+{
+    return n <= b->first_line && n <= b->line && n <= b->head;
+}
+
 static struct h1_find_result find(struct h1_finder *f, struct slice bytes, const struct bounds *b)
 {
-    for (;;) {
-        size_t lf = find_lf(bytes, f->at);
-        if (lf == bytes.n)
-            return judge_rest(f, bytes, b);
-        bool ended = lf > f->line && bytes.p[lf - 1] == '\r';
-        size_t n = lf - f->line - ended;
-        enum reason r = n ? judge_line(f, b, n) : REASON_NONE;
+    const char *end = bytes.p + bytes.n;
+    uint32_t harmless = cannot_exceed(b, bytes.n) ? b->lines : 0;
+    for (const char *lf; (lf = scan_lf(bytes.p + f->at, end)) < end;) {
+        const char *line = bytes.p + f->line;
+        bool ended = lf > line && lf[-1] == '\r';
+        size_t n = (size_t)(lf - line) - ended;
+        enum reason r = n && f->lines >= harmless ? judge_line(f, b, n) : REASON_NONE;
         if (!r && !ended)
-            r = b->bad_line_end;
+            r = b->words->bad_line_end;
         if (r)
             return bad(r);
+        size_t next = (size_t)(lf - bytes.p) + 1;
         if (n == 0)
             return (struct h1_find_result){
-                .found = H1_FOUND_HEAD, .skip = f->skip, .length = lf + 1 - f->skip};
+                .found = H1_FOUND_HEAD, .skip = f->skip, .length = next - f->skip};
         f->lines++;
-        f->line = f->at = (uint32_t)lf + 1;
+        f->line = f->at = (uint32_t)next;
     }
+    return judge_rest(f, bytes, b);
 }
 
 /* A head of neither side begins with an octet that is no token's. Saying so at once spares a
@@ -133,21 +113,23 @@ static enum reason skip_empty_line(struct h1_finder *f, struct slice bytes)
 struct h1_find_result h1_parser_find_request(struct h1_finder *f, struct slice bytes,
                                              const struct limits *limits)
 {
-    struct bounds b = request_bounds(limits);
+    struct bounds b = {limits->request_line, limits->header, limits->request_head, limits->headers,
+                       &of_request};
     enum reason r = f->line == 0 ? skip_empty_line(f, bytes) : REASON_NONE;
     if (r)
         return bad(r);
     if (f->lines == 0 && !may_begin(f, bytes) && !slice_eq(bytes, SLICE("\r")))
-        return bad(b.bad_start);
+        return bad(b.words->bad_start);
     return find(f, bytes, &b);
 }
 
 struct h1_find_result h1_parser_find_response(struct h1_finder *f, struct slice bytes,
                                               const struct limits *limits)
 {
-    struct bounds b = response_bounds(limits);
+    struct bounds b = {limits->response_head, limits->response_head, limits->response_head,
+                       limits->headers, &of_response};
     if (f->lines == 0 && !may_begin(f, bytes))
-        return bad(b.bad_start);
+        return bad(b.words->bad_start);
     return find(f, bytes, &b);
 }
 

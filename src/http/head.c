@@ -14,7 +14,7 @@ void head_response_init(struct response_head *h, struct field *fields, uint32_t 
     fields_init(&h->fields, fields, cap);
 }
 
-/* Points s into `to` when it points into `from`; what lies elsewhere stays (literals). */
+/* Points s into `to` when it points into `from`; what lies elsewhere, or nowhere, stays. */
 static void rebase(struct slice *s, struct slice from, const char *to)
 {
     size_t offset = (size_t)((uintptr_t)s->p - (uintptr_t)from.p);

@@ -18,14 +18,15 @@ static enum err parse_port(struct slice s, uint16_t *port)
     return OK;
 }
 
-/* Length of the host in front of a port, 0 when it is malformed. *lower: no capital letter seen. */
+/* Length of the host in front of a port. *lower: no capital letter seen. */
 static size_t name_length(struct slice s, bool *lower)
 {
-    size_t n = 0;
-    *lower = true;
-    for (; n < s.n && scan_is(s.p[n], SCAN_UNRESERVED); n++)
-        *lower &= slice_lower(s.p[n]) == s.p[n];
-    return n;
+    const char *p = s.p, *end = s.p + s.n;
+    unsigned capitals = 0;
+    for (; p < end && scan_is(*p, SCAN_UNRESERVED); p++)
+        capitals |= (unsigned char)(*p - 'A') < 26;
+    *lower = !capitals;
+    return (size_t)(p - s.p);
 }
 
 static size_t bracketed_length(struct slice s)

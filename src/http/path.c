@@ -4,7 +4,7 @@
 
 bool path_plain(struct slice path)
 {
-    unsigned seen = scan_target(path.p, path.p + path.n);
+    unsigned seen = scan_target(path.p, path.p + path.n, path.p + path.n);
     return !(seen & (SCAN_SEEN_PERCENT | SCAN_SEEN_DOT));
 }
 

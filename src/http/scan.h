@@ -1,6 +1,6 @@
 /* Octet classes of RFC 9110 and 9112, and the three scans of the hot path: how far a token, a
  * field value or a request target goes. 16 octets at a time with SSE2, which every x86-64 has; one
- * at a time elsewhere and at the end of the bytes. No scan reads at or beyond `end`. */
+ * at a time elsewhere and at the end of the bytes. No scan reads at or beyond `end` if not told. */
 #ifndef HTTP_SCAN_H
 #define HTTP_SCAN_H
 
@@ -21,9 +21,6 @@ static inline bool scan_is(char c, unsigned classes)
     return scan_classes[(unsigned char)c] & classes;
 }
 
-/* The first octet that is not of a token. *odd is set when the token has more than SCAN_PLAIN. */
-const char *scan_token(const char *p, const char *end, bool *odd);
-
 enum scan_seen {
     SCAN_SEEN_CONTROL = 1, /* 01-1f without tab, 7f; in a target also tab */
     SCAN_SEEN_HIGH = 2,    /* 80-ff */
@@ -33,11 +30,134 @@ enum scan_seen {
     SCAN_SEEN_DOT = 32, /* a dot behind a slash */
 };
 
-/* The first CR, LF or NUL, or end. Adds to *seen what lies before it. */
-const char *scan_text(const char *p, const char *end, unsigned *seen);
+#ifdef __SSE2__
 
-/* What the octets of a (part of a) target contain. None of them is CR, LF or NUL. */
-unsigned scan_target(const char *p, const char *end);
+#include <emmintrin.h>
+
+typedef __m128i scan_block;
+
+static inline scan_block scan_load(const char *p)
+{
+    return _mm_loadu_si128((const scan_block *)(const void *)p);
+}
+
+static inline scan_block scan_equal(scan_block v, char c)
+{
+    return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
+}
+
+/* One bit for each octet whose comparison held. */
+static inline unsigned scan_bits(scan_block v)
+{
+    return (unsigned)_mm_movemask_epi8(v);
+}
+
+/* Octets in lo .. lo+span. */
+static inline scan_block scan_in_range(scan_block v, char lo, char span)
+{
+    scan_block off = _mm_sub_epi8(v, _mm_set1_epi8(lo));
+    return _mm_cmpeq_epi8(_mm_min_epu8(off, _mm_set1_epi8(span)), off);
+}
+
+/* Octets that are no letter, digit or `-`. */
+static inline unsigned scan_not_plain(scan_block v)
+{
+    scan_block letters = scan_in_range(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 25);
+    scan_block digits = scan_in_range(v, '0', 9);
+    return scan_bits(_mm_or_si128(_mm_or_si128(letters, digits), scan_equal(v, '-'))) ^ 0xffff;
+}
+
+/* Octets below `least`, 7f, and above. The comparison is signed: 80-ff are less than all. */
+static inline unsigned scan_not_printable(scan_block v, char least)
+{
+    scan_block low = _mm_cmplt_epi8(v, _mm_set1_epi8(least));
+    return scan_bits(_mm_or_si128(low, scan_equal(v, 0x7f)));
+}
+
+#endif
+
+const char *scan_token_slowly(const char *p, const char *end, bool *odd);
+const char *scan_text_slowly(const char *p, const char *end, unsigned *seen);
+
+/* The first octet that is not of a token. *odd is set when the token has more than SCAN_PLAIN. */
+static inline const char *scan_token(const char *p, const char *end, bool *odd)
+{
+#ifdef __SSE2__
+    if (end - p >= 16) {
+        unsigned stop = scan_not_plain(scan_load(p));
+        const char *at = p + __builtin_ctz(stop | 0x10000);
+        if (stop && !scan_is(*at, SCAN_TOKEN))
+            return at;
+    }
+#endif
+    return scan_token_slowly(p, end, odd);
+}
+
+/* The first CR, LF or NUL, or end. Adds to *seen what lies before it. */
+static inline const char *scan_text(const char *p, const char *end, unsigned *seen)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        unsigned stop = scan_not_printable(scan_load(p), 0x20);
+        if (!stop)
+            continue;
+        p += __builtin_ctz(stop);
+        if (*p == '\r')
+            return p;
+        break;
+    }
+#endif
+    return scan_text_slowly(p, end, seen);
+}
+
+/* The first LF at or behind p, or end. */
+static inline const char *scan_lf(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        unsigned hits = scan_bits(scan_equal(scan_load(p), '\n'));
+        if (hits)
+            return p + __builtin_ctz(hits);
+    }
+#endif
+    while (p < end && *p != '\n')
+        p++;
+    return p;
+}
+
+/* a and `lower` are the same but for capital letters. `lower` has letters, digits and `-` only, and
+ * a no controls when it has digits: the bit that makes letters small turns nothing else into one of
+ * these. Nothing outside of either is read: the last block overlaps the one before. */
+static inline bool scan_same(struct slice a, struct slice lower)
+{
+    const uint64_t small = 0x2020202020202020u;
+    uint64_t x, y, differs = 0;
+    uint32_t s, t;
+    if (a.n != lower.n)
+        return false;
+    if (a.n < 4)
+        return slice_ieq(a, lower);
+    if (a.n < 8) {
+        memcpy(&s, a.p, 4);
+        memcpy(&t, lower.p, 4);
+        differs = (s | (uint32_t)small) ^ t;
+        memcpy(&s, a.p + a.n - 4, 4);
+        memcpy(&t, lower.p + a.n - 4, 4);
+        return (differs | ((s | (uint32_t)small) ^ t)) == 0;
+    }
+    for (size_t i = 0; i + 8 < a.n; i += 8) {
+        memcpy(&x, a.p + i, 8);
+        memcpy(&y, lower.p + i, 8);
+        differs |= (x | small) ^ y;
+    }
+    memcpy(&x, a.p + a.n - 8, 8);
+    memcpy(&y, lower.p + a.n - 8, 8);
+    return (differs | ((x | small) ^ y)) == 0;
+}
+
+/* What the octets of a (part of a) target contain. None of them is CR, LF or NUL. The octets from
+ * `end` to `readable` may be looked at, but do not count. */
+unsigned scan_target(const char *p, const char *end, const char *readable);
 
 /* 0..15, or 16 for no hex digit. */
 static inline unsigned scan_hex(char c)

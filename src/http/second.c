@@ -2,6 +2,7 @@
 
 #include <http_parser.h>
 
+#include "base/text.h"
 #include "scan.h"
 
 /* What http-parser saw. The parser's `data` points here. */
@@ -106,11 +107,20 @@ static bool same_request(const struct witness *w, const struct request_head *h)
                         h->content_length);
 }
 
+static bool says_chunked(const struct response_head *h)
+{
+    return fields_has(&h->fields, FIELD_TRANSFER_ENCODING);
+}
+
 static bool same_response(const struct witness *w, const struct response_head *h)
 {
-    return same_framing(w, h->version, fields_has(&h->fields, FIELD_TRANSFER_ENCODING),
-                        h->has_length, h->content_length) &&
+    return same_framing(w, h->version, says_chunked(h), h->has_length, h->content_length) &&
            w->parser.status_code == h->status;
+}
+
+static bool is_framing(const struct field *line)
+{
+    return line->id == FIELD_CONTENT_LENGTH || line->id == FIELD_TRANSFER_ENCODING;
 }
 
 /* The lines that tell the length of a body, in their order. */
@@ -119,15 +129,53 @@ static void show_framing_lines(struct witness *w, const struct fields *f, const 
     for (uint32_t i = 0; i < f->count; i++) {
         const struct field *line = &f->at[i];
         const char *next = i + 1 < f->count ? line[1].name.p : end;
-        if (line->id == FIELD_CONTENT_LENGTH || line->id == FIELD_TRANSFER_ENCODING)
+        if (is_framing(line))
             show(w, &framing_only, line->name.p, next);
     }
     show_text(w, &framing_only, "\r\n");
 }
 
-static bool has_framing(const struct fields *f)
+/* The value, written anew from what was understood, is the line octet for octet, one space in front
+ * and nothing behind. There is one way to read that. */
+static bool is_canonical(const struct field *line, struct slice value)
 {
-    return f->present & (FIELD_BIT(FIELD_CONTENT_LENGTH) | FIELD_BIT(FIELD_TRANSFER_ENCODING));
+    const char *colon = line->name.p + line->name.n, *end = line->value.p + line->value.n;
+    return slice_eq(line->value, value) && line->value.p == colon + 2 && colon[1] == ' ' &&
+           end[0] == '\r';
+}
+
+static bool length_is_canonical(const struct field *line, uint64_t length)
+{
+    char digits[TEXT_U64_MAX];
+    return is_canonical(line, slice_of(digits, text_u64(digits, length)));
+}
+
+/* The only framing line, or NULL; *many: there are several. */
+static const struct field *framing_line(const struct fields *f, bool *many)
+{
+    const struct field *found = NULL;
+    *many = false;
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (!is_framing(&f->at[i]))
+            continue;
+        *many = found != NULL;
+        found = &f->at[i];
+    }
+    return found;
+}
+
+/* No framing line, and none understood; or one in canonical form, and that understood. */
+static bool is_plain(const struct fields *f, bool chunked, bool has_length, uint64_t length)
+{
+    bool many;
+    const struct field *line = framing_line(f, &many);
+    if (many)
+        return false;
+    if (!line)
+        return !chunked && !has_length;
+    if (line->id == FIELD_CONTENT_LENGTH)
+        return has_length && !chunked && length_is_canonical(line, length);
+    return chunked && !has_length && is_canonical(line, SLICE("chunked"));
 }
 
 static const char *end_of_lines(struct slice raw)
@@ -143,8 +191,9 @@ static const char *stand_in(const struct request_head *h)
 bool second_framing_request(const struct request_head *h)
 {
     struct witness w;
-    if (!has_framing(&h->fields))
-        return h->framing == FRAMING_NONE;
+    if (is_plain(&h->fields, h->framing == FRAMING_CHUNKED, h->framing == FRAMING_LENGTH,
+                 h->content_length))
+        return true;
     begin(&w, HTTP_REQUEST);
     show_text(&w, &framing_only, stand_in(h));
     show_framing_lines(&w, &h->fields, end_of_lines(h->raw));
@@ -156,11 +205,20 @@ static const char *first_line_end(struct slice raw)
     return raw.p + slice_find(raw, '\n', 0) + 1;
 }
 
+/* The framing that was decided on is one that the fields speak of. */
+static bool has_its_fields(const struct response_head *h)
+{
+    return (h->framing != FRAMING_LENGTH || h->has_length) &&
+           (h->framing != FRAMING_CHUNKED || says_chunked(h));
+}
+
 bool second_framing_response(const struct response_head *h)
 {
     struct witness w;
-    if (!has_framing(&h->fields))
-        return h->framing == FRAMING_NONE || h->framing == FRAMING_CLOSE;
+    if (!has_its_fields(h))
+        return false;
+    if (is_plain(&h->fields, says_chunked(h), h->has_length, h->content_length))
+        return true;
     begin(&w, HTTP_RESPONSE);
     show(&w, &framing_only, h->raw.p, first_line_end(h->raw));
     show_framing_lines(&w, &h->fields, end_of_lines(h->raw));
@@ -179,7 +237,7 @@ bool second_whole_request(const struct request_head *h)
     const char *from = h->raw.p;
     begin(&w, HTTP_REQUEST);
     w.fields = &h->fields;
-    if (scan_target(h->target.p, h->target.p + h->target.n) &
+    if (scan_target(h->target.p, h->target.p + h->target.n, h->target.p + h->target.n) &
         (SCAN_SEEN_SPACE | SCAN_SEEN_CONTROL)) {
         show_text(&w, &every_octet, stand_in(h));
         from = first_line_end(h->raw);

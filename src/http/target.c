@@ -32,12 +32,18 @@ static enum reason read_form(struct request_head *h, struct slice *rest)
     return n ? REASON_NONE : REASON_BAD_URI;
 }
 
+/* An absolute-form target without a path means `/`, as does the slash in front of its authority. */
 static void split_query(struct request_head *h, struct slice rest)
 {
     size_t mark = slice_find(rest, '?', 0);
     h->has_query = mark < rest.n;
     h->query = slice_from(rest, mark + 1);
-    h->path = mark ? slice_upto(rest, mark) : SLICE("/");
+    h->path = mark ? slice_upto(rest, mark) : slice_of(h->authority.p - 1, 1);
+}
+
+static unsigned seen_in(const struct request_head *h, struct slice s)
+{
+    return scan_target(s.p, s.p + s.n, h->raw.p + h->raw.n);
 }
 
 enum reason target_read(struct request_head *h, enum desync_cause *cause)
@@ -51,8 +57,7 @@ enum reason target_read(struct request_head *h, enum desync_cause *cause)
         return r;
     split_query(h, rest);
 
-    unsigned in_path = scan_target(h->path.p, h->path.p + h->path.n);
-    unsigned seen = in_path | scan_target(h->query.p, h->query.p + h->query.n);
+    unsigned in_path = seen_in(h, h->path), seen = in_path | seen_in(h, h->query);
     if (seen & SCAN_SEEN_HASH)
         return REASON_BAD_URI;
     h->path_plain = !(in_path & (SCAN_SEEN_PERCENT | SCAN_SEEN_DOT));

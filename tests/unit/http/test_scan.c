@@ -83,7 +83,7 @@ static void check_target(const char *p, size_t n, size_t at, unsigned c)
 {
     (void)at;
     if (c != '\r' && c != '\n' && c != 0)
-        assert_int_equal(scan_target(p, p + n), target_octet(c));
+        assert_int_equal(scan_target(p, p + n, p + n), target_octet(c));
 }
 
 static void test_a_token_ends_at_the_first_octet_of_none(void **state)
@@ -112,11 +112,39 @@ static void test_a_dot_behind_a_slash_is_seen_across_blocks(void **state)
         for (size_t at = 0; at + 1 < n; at++) {
             memset(p, 'a', n);
             p[at] = '/';
-            assert_int_equal(scan_target(p, p + n), 0);
+            assert_int_equal(scan_target(p, p + n, p + n), 0);
             p[at + 1] = '.';
-            assert_int_equal(scan_target(p, p + n), SCAN_SEEN_DOT);
+            assert_int_equal(scan_target(p, p + n, p + n), SCAN_SEEN_DOT);
             p[at] = '.';
-            assert_int_equal(scan_target(p, p + n), 0);
+            assert_int_equal(scan_target(p, p + n, p + n), 0);
+        }
+        free(p);
+    }
+}
+
+static void test_what_lies_behind_a_target_does_not_count(void **state)
+{
+    (void)state;
+    char text[64];
+    memset(text, '#', sizeof(text));
+    for (size_t n = 0; n < 40; n++) {
+        memset(text, 'a', n);
+        assert_int_equal(scan_target(text, text + n, text + sizeof(text)), 0);
+        if (n)
+            assert_int_equal(scan_target(text, text + n + 1, text + sizeof(text)), SCAN_SEEN_HASH);
+    }
+}
+
+static void test_a_line_feed_is_found_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= LONGEST; n++) {
+        char *p = malloc(n ? n : 1);
+        for (size_t at = 0; at <= n; at++) {
+            memset(p, '\r', n);
+            if (at < n)
+                p[at] = '\n';
+            assert_ptr_equal(scan_lf(p, p + n), p + at);
         }
         free(p);
     }
@@ -129,6 +157,8 @@ int main(void)
         cmocka_unit_test(test_a_token_ends_at_the_first_octet_of_none),
         cmocka_unit_test(test_text_ends_at_cr_lf_nul_and_tells_of_controls),
         cmocka_unit_test(test_a_target_tells_what_it_contains),
+        cmocka_unit_test(test_what_lies_behind_a_target_does_not_count),
+        cmocka_unit_test(test_a_line_feed_is_found_at_every_place),
         cmocka_unit_test(test_a_dot_behind_a_slash_is_seen_across_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
