@@ -31,14 +31,17 @@ struct chunkpool {
     struct chunk *free[CHUNK_CLASSES];
     unsigned free_count[CHUNK_CLASSES];
     size_t used_bytes;   /* handed out; back to 0 when nothing is in flight */
+    size_t promised_bytes; /* kept free for those who hold none yet, see CHUNK_PRESSURE_HIGH */
     size_t budget_bytes; /* limits.buffer_memory */
 };
 
 enum chunk_pressure {
     CHUNK_PRESSURE_NONE,
-    CHUNK_PRESSURE_HIGH, /* above 75 %: big holders stop reading */
-    CHUNK_PRESSURE_FULL, /* 100 %: no new exchanges */
+    CHUNK_PRESSURE_HIGH, /* above 75 %, promises included: big holders stop reading */
+    CHUNK_PRESSURE_FULL, /* 100 % used: no new exchanges */
 };
+
+#define CHUNK_SMALL_BYTES 4096 /* the smallest class; what is read at a time under pressure */
 
 void chunkpool_init(struct chunkpool *p, size_t budget_bytes);
 void chunkpool_fini(struct chunkpool *p);
@@ -48,7 +51,7 @@ void chunkpool_put(struct chunkpool *p, struct chunk *c);
 
 static inline enum chunk_pressure chunkpool_pressure(const struct chunkpool *p)
 {
-    if (__builtin_expect(p->used_bytes < p->budget_bytes / 4 * 3, 1))
+    if (__builtin_expect(p->used_bytes + p->promised_bytes < p->budget_bytes / 4 * 3, 1))
         return CHUNK_PRESSURE_NONE;
     return p->used_bytes < p->budget_bytes ? CHUNK_PRESSURE_HIGH : CHUNK_PRESSURE_FULL;
 }

@@ -19,7 +19,7 @@
 #include "base/chunk.h"
 
 #define FLOW_CAP_BYTES       (64u * 1024)
-#define FLOW_CAP_TIGHT_BYTES (4u * 1024) /* above 75 % of limits.buffer_memory */
+#define FLOW_CAP_TIGHT_BYTES CHUNK_SMALL_BYTES /* above 75 % of limits.buffer_memory */
 #define FLOW_IOV_MAX         20 /* pieces that a full flow can be in */
 
 struct flow {
@@ -55,6 +55,8 @@ static inline bool flow_finished(const struct flow *f)
 void flow_lend(struct flow *f, struct chunkpool *p, struct slice s);
 void flow_settle(struct flow *f, struct chunkpool *p);
 void flow_end(struct flow *f);
+/* A message ended, but its connection goes on as a raw stream. The flow must be finished. */
+void flow_reopen(struct flow *f);
 
 int flow_peek(const struct flow *f, struct iovec *iov, int max);
 void flow_consume(struct flow *f, struct chunkpool *p, size_t n);

@@ -85,6 +85,10 @@ MUST_USE enum err conn_flush(struct conn *c);
  * waits until conn_unblock() or a task that settles with true. */
 void conn_settle(struct conn *c, bool may_read);
 
+/* The owner waits for nothing in particular: what a full recv left in the socket is announced by
+ * an event like all that comes later. */
+void conn_rest(struct conn *c);
+
 /* Input, at most max bytes beyond what was kept. Valid until the task returns or the next
  * conn_read. Kept bytes are handed out first, without a syscall unless want_more.
  * ERR_LIMIT: more was asked for although LOOP_RESIDUE_BYTES are kept already. */

@@ -43,8 +43,8 @@ enum exchange_state {
 struct exchange_client {
     struct slice peer;    /* "10.1.2.3:4567", as logged; all three live as long as the session */
     struct slice peer_ip; /* the address alone, IPv6 without brackets */
-    struct slice local_host; /* address that the client connected to: Host for HTTP/1.0 without */
-    uint16_t peer_port, local_port;
+    const struct addr *local; /* what the client connected to */
+    uint16_t peer_port;
     struct timer *timer; /* the front's: the exchange sets it, the front hands expiry on */
 };
 

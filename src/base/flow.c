@@ -23,6 +23,12 @@ void flow_end(struct flow *f)
     f->ended = true;
 }
 
+void flow_reopen(struct flow *f)
+{
+    CHECK(flow_finished(f));
+    f->ended = false;
+}
+
 int flow_peek(const struct flow *f, struct iovec *iov, int max)
 {
     int n = chunkq_peek(&f->q, iov, max);

@@ -162,6 +162,13 @@ static ssize_t receive(struct conn *c, void *to, size_t n)
     return got;
 }
 
+/* What is received beyond what can be passed on has to be kept. */
+static size_t recv_max(const struct conn *c)
+{
+    return chunkpool_pressure(&c->loop->chunks) == CHUNK_PRESSURE_NONE ? LOOP_RECV_BYTES
+                                                                       : CHUNK_SMALL_BYTES;
+}
+
 /* One recv behind the `kept` bytes that stand at the start of the scratch. */
 static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct slice *in)
 {
@@ -169,8 +176,9 @@ static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct sli
         return ERR_EOF;
     if (!c->readable && !c->broken && !(c->transport && c->transport->pending(c)))
         return ERR_AGAIN;
-    if (max > LOOP_RECV_BYTES)
-        max = LOOP_RECV_BYTES;
+    size_t most = recv_max(c);
+    if (max > most)
+        max = most;
     ssize_t got = receive(c, c->loop->scratch + kept, max);
     if (got > 0) {
         c->readable = (size_t)got == max;
@@ -250,6 +258,12 @@ void conn_settle(struct conn *c, bool may_read)
         arm(c, EV_READ);
     if (may_read)
         conn_unblock(c);
+}
+
+void conn_rest(struct conn *c)
+{
+    c->readable = false;
+    arm(c, EV_READ);
 }
 
 /* ---- writing ---- */

@@ -28,14 +28,15 @@ static struct back_h1 *back_of(struct endpoint *ep)
 
 /* ---- the request ---- */
 
-static struct forward_request context(const struct exchange *x)
+/* ip: room for an address, used for Host where a client of HTTP/1.0 sends none. */
+static struct forward_request context(const struct exchange *x, char *ip)
 {
     const struct config_listener_attributes *a = &x->listener->config->attributes;
     struct forward_request c = {
         .client_address = x->client.peer_ip,
         .client_port = x->client.peer_port,
-        .listener_port = x->client.local_port,
-        .default_host = x->client.local_host,
+        .listener_port = addr_port(x->client.local),
+        .default_host = slice_of(ip, x->req.host.n ? 0 : addr_format_ip(x->client.local, ip)),
         .xff_mode = (enum xff_mode)a->xff_header_processing,
         .xff_client_port = a->xff_client_port,
         .preserve_host_header = a->preserve_host_header,
@@ -53,7 +54,8 @@ static void send_head(struct endpoint *ep)
 {
     struct back_h1 *b = back_of(ep);
     struct exchange *x = ep->x;
-    struct forward_request c = context(x);
+    char ip[ADDR_TEXT_MAX];
+    struct forward_request c = context(x, ip);
     struct forwarded out;
     b->failed = forward_request(&x->req, &c, x->proxy->loop->head, LOOP_HEAD_BYTES, &out);
     if (b->failed != REASON_NONE) {
@@ -90,11 +92,13 @@ static void wake(struct endpoint *ep, unsigned what)
         conn_unblock(b->conn);
 }
 
+/* On this wire all ends but a clean one look the same: the connection goes. A tunnel is raw. */
 static void close_back(struct endpoint *ep, enum end end)
 {
-    (void)end; /* on this wire all ends but a clean one look the same: the connection goes */
     struct back_h1 *b = back_of(ep);
     task_cancel(&b->task);
+    if (ep->x->raw && end != END_OK)
+        lease_abort(&ep->x->lease);
     ep->x = NULL;
 }
 
@@ -117,7 +121,7 @@ static void refuse(struct back_h1 *b, enum reason why)
 static bool reusable(const struct back_h1 *b)
 {
     return b->keep_alive && b->out.over && !conn_unsent(b->conn) && !b->conn->residue &&
-           !b->conn->broken && !b->conn->eof && !b->conn->readable;
+           !b->conn->broken && !b->conn->eof;
 }
 
 static void done(struct back_h1 *b)

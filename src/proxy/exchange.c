@@ -9,6 +9,9 @@
 
 #define EXCHANGE_MAGIC 0x45584348
 
+/* Under pressure an exchange still holds a piece of body on either side of its slow peer. */
+#define PROMISED_BYTES (2 * CHUNK_SMALL_BYTES)
+
 static void lease_decided(struct exchange *x);
 static void reply(struct exchange *x, enum reason why);
 static void finish(struct exchange *x, enum end end);
@@ -70,6 +73,7 @@ struct exchange *exchange_new(struct proxy *p, unsigned slot, struct snapshot *s
     x->node_zone = l->root->node.zone;
     x->generation = s->generation;
     task_init(&x->task, on_lease);
+    p->loop->chunks.promised_bytes += PROMISED_BYTES;
     proxy_pin(p, s);
     counter_add(&p->counters->exchanges_active, 1);
     front->x = x;
@@ -93,6 +97,7 @@ static void put_chunk(struct exchange *x, struct chunk **c)
 static void release(struct exchange *x)
 {
     struct loop *l = x->proxy->loop;
+    l->chunks.promised_bytes -= PROMISED_BYTES;
     task_cancel(&x->task);
     timer_clear(x->client.timer);
     flow_clear(&x->up, &l->chunks);
@@ -192,6 +197,13 @@ static uint32_t patience_ms(const struct exchange *x)
 {
     bool half = x->raw && (x->up.ended || x->down.ended);
     return half && x->half_close_ms < x->idle_ms ? x->half_close_ms : x->idle_ms;
+}
+
+/* The first half-close brings the deadline forward. */
+static void note_half_close(struct exchange *x)
+{
+    if (x->raw && (x->up.ended || x->down.ended))
+        loop_timer_at(x->proxy->loop, x->client.timer, x->progress_ms + patience_ms(x));
 }
 
 /* ---- replies of our own ---- */
@@ -409,7 +421,10 @@ static void lease_decided(struct exchange *x)
 
 void exchange_up(struct exchange *x)
 {
-    if (x->back && !exchange_done(x))
+    if (exchange_done(x))
+        return;
+    note_half_close(x);
+    if (x->back)
         x->back->ops->wake(x->back, WAKE_TAKE);
 }
 
@@ -489,10 +504,13 @@ void exchange_timeout(struct exchange *x)
 
 /* ---- from the back ---- */
 
+/* What the client sent behind its request has waited for this. */
 static void become_tunnel(struct exchange *x)
 {
     x->raw = true;
+    flow_reopen(&x->up);
     let_go_of_snapshot(x);
+    x->front->ops->wake(x->front, WAKE_ROOM);
 }
 
 static void count_answer(struct exchange *x)
@@ -524,6 +542,7 @@ void exchange_response(struct exchange *x)
 void exchange_down(struct exchange *x)
 {
     exchange_progress(x);
+    note_half_close(x);
     wake_front(x);
 }
 

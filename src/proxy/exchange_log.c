@@ -19,14 +19,12 @@ static uint64_t taken(const struct flow *f)
     return f->total_bytes - flow_bytes(f);
 }
 
-/* As the client sent it; an absolute-form target is shown as its path. One without a path has a
- * "/" that stands elsewhere, and its query is not shown. */
+/* As the client sent it; an absolute-form target is shown as its path and query. */
 static struct slice path_of(const struct request_head *h)
 {
-    bool sent = h->path.p >= h->raw.p && h->path.p < h->raw.p + h->raw.n;
-    if (!h->has_query || !sent)
-        return h->path;
-    return slice_of(h->path.p, h->path.n + 1 + h->query.n);
+    if (h->authority.p && h->has_query && h->path.p + h->path.n + 1 != h->query.p)
+        return h->target; /* `http://host?query`: its path is not among the bytes */
+    return h->has_query ? slice_of(h->path.p, h->path.n + 1 + h->query.n) : h->path;
 }
 
 static struct slice value_of(const struct exchange *x, enum field_id id)

@@ -76,12 +76,13 @@ void reply_fixed(struct exchange *x, const struct config_fixed_response *f, stru
 
 enum reason reply_redirect(struct exchange *x, const struct config_redirect *r, struct slice *body)
 {
-    char text[REDIRECT_LOCATION_MAX];
-    struct slice location;
-    struct slice host = x->req.host_norm.n ? x->req.host_norm : x->client.local_host;
+    char text[REDIRECT_LOCATION_MAX], ip[ADDR_TEXT_MAX];
+    struct slice location, host = x->req.host_norm;
+    if (host.n == 0)
+        host = slice_of(ip, addr_format_ip(x->client.local, ip));
     struct redirect_from from = {.protocol = SLICE("http"),
                                  .host = host,
-                                 .port = x->client.local_port,
+                                 .port = addr_port(x->client.local),
                                  .path = x->req.path,
                                  .query = x->req.query};
     enum err e = redirect_location(r, &from, text, &location);

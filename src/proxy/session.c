@@ -122,7 +122,7 @@ struct exchange_client session_client(struct session *s)
         .peer_ip = without_port(peer),
         .local_host = slice_of(s->local_host, s->local_host_n),
         .peer_port = addr_port(&s->conn->peer),
-        .local_port = addr_port(&s->local),
+        .local = &s->local,
         .timer = &s->timer,
     };
 }

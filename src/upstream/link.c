@@ -172,6 +172,7 @@ void link_put_idle(struct link *k, uint32_t keep_alive_ms)
     k->state = LINK_IDLE;
     list_push_front(&local_of(k)->idle, &k->node);
     counter_add(&local_of(k)->idle_links, 1);
+    conn_rest(k->conn);
     conn_own(k->conn, &k->task);
     loop_timer(loop_of(k), &k->timer, keep_alive_ms);
 }
