@@ -140,6 +140,10 @@ void exchange_back_failed(struct exchange *x, enum reason why, bool any_byte_wri
 
 /* ---- shared by endpoints ---- */
 
+/* The address that the client connected to, as a Host without a port ("10.0.0.1", "[::1]"); at most
+ * ADDR_TEXT_MAX octets. Returns how many. */
+size_t exchange_local_host(const struct exchange *x, char *to);
+
 /* Something moved: the idle clock starts anew. */
 static inline void exchange_progress(struct exchange *x)
 {

@@ -14,8 +14,7 @@
 #include "proxy/exchange.h"
 #include "proxy/proxy.h"
 
-#define SESSION_PEER_BYTES       64
-#define SESSION_LOCAL_HOST_BYTES 48
+#define SESSION_PEER_BYTES 64
 
 struct session {
     uint32_t magic;
@@ -33,8 +32,6 @@ struct session {
     struct addr local;
     char peer[SESSION_PEER_BYTES]; /* "10.1.2.3:4567", "[::1]:4567", "unix:"; cut if longer */
     uint8_t peer_n;
-    char local_host[SESSION_LOCAL_HOST_BYTES]; /* "10.0.0.1", "[::1]": what it connected to */
-    uint8_t local_host_n;
     struct snapshot *held;
     struct list node;
     struct reapable reapable;

@@ -28,15 +28,15 @@ static struct back_h1 *back_of(struct endpoint *ep)
 
 /* ---- the request ---- */
 
-/* ip: room for an address, used for Host where a client of HTTP/1.0 sends none. */
-static struct forward_request context(const struct exchange *x, char *ip)
+/* host: room for the Host of a client of HTTP/1.0 that sends none. */
+static struct forward_request context(const struct exchange *x, char *host)
 {
     const struct config_listener_attributes *a = &x->listener->config->attributes;
     struct forward_request c = {
         .client_address = x->client.peer_ip,
         .client_port = x->client.peer_port,
         .listener_port = addr_port(x->client.local),
-        .default_host = slice_of(ip, x->req.host.n ? 0 : addr_format_ip(x->client.local, ip)),
+        .default_host = slice_of(host, x->req.host.n ? 0 : exchange_local_host(x, host)),
         .xff_mode = (enum xff_mode)a->xff_header_processing,
         .xff_client_port = a->xff_client_port,
         .preserve_host_header = a->preserve_host_header,
@@ -54,8 +54,8 @@ static void send_head(struct endpoint *ep)
 {
     struct back_h1 *b = back_of(ep);
     struct exchange *x = ep->x;
-    char ip[ADDR_TEXT_MAX];
-    struct forward_request c = context(x, ip);
+    char host[ADDR_TEXT_MAX];
+    struct forward_request c = context(x, host);
     struct forwarded out;
     b->failed = forward_request(&x->req, &c, x->proxy->loop->head, LOOP_HEAD_BYTES, &out);
     if (b->failed != REASON_NONE) {

@@ -417,6 +417,15 @@ static void lease_decided(struct exchange *x)
         start_back(x);
 }
 
+size_t exchange_local_host(const struct exchange *x, char *to)
+{
+    bool v6 = addr_family(x->client.local) == AF_INET6;
+    to[0] = '[';
+    size_t n = addr_format_ip(x->client.local, to + v6);
+    to[n + v6] = ']';
+    return n + 2 * v6;
+}
+
 /* ---- from the front ---- */
 
 void exchange_up(struct exchange *x)

@@ -135,11 +135,9 @@ enum h1_body_result h1_body_feed(struct h1_body_in *b, struct proxy *p, struct f
                                          : feed_plain(b, &p->loop->chunks, f, in);
 }
 
-/* One byte beyond a known length: a short recv then shows that nothing comes behind the body, and
- * the connection can be used again without asking once more. */
 static size_t appetite(const struct h1_body_in *b, size_t room)
 {
-    return b->framing == FRAMING_LENGTH && b->left < room ? (size_t)b->left + 1 : room;
+    return b->framing == FRAMING_LENGTH && b->left < room ? (size_t)b->left : room;
 }
 
 static enum h1_body_result on_no_input(struct h1_body_in *b, struct flow *f, enum err e)

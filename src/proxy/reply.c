@@ -76,10 +76,10 @@ void reply_fixed(struct exchange *x, const struct config_fixed_response *f, stru
 
 enum reason reply_redirect(struct exchange *x, const struct config_redirect *r, struct slice *body)
 {
-    char text[REDIRECT_LOCATION_MAX], ip[ADDR_TEXT_MAX];
+    char text[REDIRECT_LOCATION_MAX], local[ADDR_TEXT_MAX];
     struct slice location, host = x->req.host_norm;
     if (host.n == 0)
-        host = slice_of(ip, addr_format_ip(x->client.local, ip));
+        host = slice_of(local, exchange_local_host(x, local));
     struct redirect_from from = {.protocol = SLICE("http"),
                                  .host = host,
                                  .port = addr_port(x->client.local),

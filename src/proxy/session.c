@@ -11,18 +11,6 @@ static void format_peer(struct session *s)
     s->peer_n = (uint8_t)kept.n;
 }
 
-/* Without the port, but with the brackets of IPv6: it may become a Host. */
-static void format_local_host(struct session *s)
-{
-    char text[ADDR_TEXT_MAX];
-    struct slice host = slice_of(text, addr_format(&s->local, text));
-    while (host.n && host.p[host.n - 1] != ':')
-        host.n--;
-    host = slice_upto(slice_upto(host, host.n ? host.n - 1 : 0), sizeof(s->local_host));
-    memcpy(s->local_host, host.p, host.n);
-    s->local_host_n = (uint8_t)host.n;
-}
-
 /* "10.1.2.3:4567" to "10.1.2.3", "[::1]:4567" to "::1". */
 static struct slice without_port(struct slice peer)
 {
@@ -57,7 +45,6 @@ struct session *session_new(struct proxy *p, unsigned slot, int fd, const struct
     timer_init(&s->timer, &s->task);
     list_push_back(&p->session_list, &s->node);
     format_peer(s);
-    format_local_host(s);
     struct listener_counters *k = counters_of(p->counters, slot);
     counter_add(&k->connections_total, 1);
     counter_add(&k->connections_active, 1);
@@ -120,7 +107,6 @@ struct exchange_client session_client(struct session *s)
     return (struct exchange_client){
         .peer = peer,
         .peer_ip = without_port(peer),
-        .local_host = slice_of(s->local_host, s->local_host_n),
         .peer_port = addr_port(&s->conn->peer),
         .local = &s->local,
         .timer = &s->timer,
