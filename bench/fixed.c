@@ -7,7 +7,8 @@
  *   fixed --connections 8 --requests 10000 [--warmup 2000] [--paths FILE] [--host-header H]
  *         [--marks] [--seconds S] http://127.0.0.1:8080/128
  *
- * --paths    one path a line, taken in turn instead of the URL's
+ * --paths    one path (or absolute-form target, to choose the host) a line, taken in turn instead
+ *            of the URL's
  * --seconds  go on for so long instead of for N requests; each one begun is still finished
  * --marks    for measuring from outside: prints "warm" when connections and warm-up are done and
  *            waits for a line on stdin, does the requests, prints "done" and waits again, so that
@@ -165,8 +166,8 @@ static void add_paths(struct client *client, const char *file, const char *host)
         tool_die("%s: %s", file, strerror(errno));
     while (fgets(line, sizeof line, stream)) {
         line[strcspn(line, "\r\n")] = 0;
-        if (line[0] != '/')
-            tool_die("%s: \"%s\" is not a path", file, line);
+        if (line[0] != '/' && strncmp(line, "http://", 7) != 0)
+            tool_die("%s: \"%s\" is no request target", file, line);
         add_request(client, line, host);
     }
     fclose(stream);

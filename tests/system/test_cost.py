@@ -51,7 +51,7 @@ def target():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_request_costs_four_data_calls_and_no_epoll_ctl_and_no_futex(tenbin, target, workers):
     web = tenbin(KEEP_ALIVE % (workers, ONE_RULE), app=target)
-    counts = syscalls.count([web.process.pid], f"http://127.0.0.1:{web.port()}/128", REQUESTS)
+    counts = syscalls.count([web.process.pid], f"http://127.0.0.1:{web.port()}/128", requests=REQUESTS)
     per_request = {name: calls / REQUESTS for name, calls in counts.items()}
     shown = ", ".join(f"{name} {calls:.4f}" for name, calls in sorted(per_request.items(), key=lambda item: -item[1]))
     assert sum(per_request.get(name, 0) for name in DATA) <= 4 * ALLOWED, shown
@@ -68,7 +68,7 @@ def measure(tmp_path, target, workers, rules, paths=None):
     path = tmp_path / "tenbin.yaml"
     path.write_text(text)
     return instructions.per_request([str(lb_module.BINARY), "run", "-c", str(path)], f"http://127.0.0.1:{port}/128",
-                                    REQUESTS, paths=paths)
+                                    requests=REQUESTS, paths=paths)
 
 
 def test_instructions_of_a_keep_alive_request(tmp_path, target):
@@ -77,12 +77,14 @@ def test_instructions_of_a_keep_alive_request(tmp_path, target):
     assert cost >= INSTRUCTIONS * 0.9, f"{cost:.0f} instructions a request: lower the limit of {INSTRUCTIONS}"
 
 
-KINDS = [  # conditions of rule i, and a request that meets it
-    ('{{host_header: ["h{i}.example"]}}', "http://h{i}.example/128"),
-    ('{{host_header: ["*.w{i}.example"]}}', "http://a.w{i}.example/128"),
-    ('{{path_pattern: ["/e{i}/128"]}}', "http://n.example/e{i}/128"),
-    ('{{path_pattern: ["/p{i}/*"]}}', "http://n.example/p{i}/128"),
-    ('{{path_pattern: ["/g{i}/*/x?8"]}}', "http://n.example/g{i}/a/x28"),
+FORWARD = "{forward: app}"
+FIXED = '{fixed_response: {status_code: 200, content_type: text/plain, message_body: "%s"}}' % ("x" * 128)
+KINDS = [  # the condition of rule i, its action (the origin knows no other path than a size), a request that meets it
+    ('{{host_header: ["h{i}.example"]}}', FORWARD, "http://h{i}.example/128"),
+    ('{{host_header: ["*.w{i}.example"]}}', FORWARD, "http://a.w{i}.example/128"),
+    ('{{path_pattern: ["/e{i}/128"]}}', FIXED, "http://n.example/e{i}/128"),
+    ('{{path_pattern: ["/p{i}/*"]}}', FIXED, "http://n.example/p{i}/128"),
+    ('{{path_pattern: ["/g{i}/*/x?8"]}}', FIXED, "http://n.example/g{i}/a/x28"),
 ]
 
 
@@ -91,12 +93,12 @@ def rules_and_requests(tmp_path, count):
     numbers = range(0, 10000, 10000 // count)
     rules, requests = [], []
     for priority, number in enumerate(numbers, 1):
-        condition, asked = KINDS[priority % len(KINDS)]
+        condition, action, asked = KINDS[priority % len(KINDS)]
         index = f"{number:05d}"
-        rules.append(f"          - {{priority: {priority}, conditions: [{condition.format(i=index)}], action: {{forward: app}}}}")
+        rules.append(f"          - {{priority: {priority}, conditions: [{condition.format(i=index)}], action: {action}}}")
         requests.append(asked.format(i=index))
         if priority % 5 == 0:
-            requests.append(f"http://n{index}.example/n{index}/128")
+            requests.append(f"http://n{index}.example/128")
     path = tmp_path / f"paths{count}"
     path.write_text("\n".join(requests) + "\n")
     return "\n".join(rules), path
