@@ -41,7 +41,8 @@ enum chunk_pressure {
     CHUNK_PRESSURE_FULL, /* 100 % used: no new exchanges */
 };
 
-#define CHUNK_SMALL_BYTES 4096 /* the smallest class; what is read at a time under pressure */
+/* What is read at a time under pressure: fits into the smallest chunk, with framing around it. */
+#define CHUNK_SMALL_BYTES 3840
 
 void chunkpool_init(struct chunkpool *p, size_t budget_bytes);
 void chunkpool_fini(struct chunkpool *p);

@@ -181,6 +181,8 @@ static void put_hop(struct h1_writer *w, const struct request_head *h)
         H1_WRITER_LIT(w, "Connection: upgrade\r\nUpgrade: websocket\r\n");
     else if (h->isolate)
         H1_WRITER_LIT(w, "Connection: close\r\n");
+    if (h->te_trailers)
+        H1_WRITER_LIT(w, "Connection: te\r\nTE: trailers\r\n");
 }
 
 static unsigned count_forwarded(const struct fields *f)

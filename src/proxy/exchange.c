@@ -10,7 +10,7 @@
 #define EXCHANGE_MAGIC 0x45584348
 
 /* Under pressure an exchange still holds a piece of body on either side of its slow peer. */
-#define PROMISED_BYTES (2 * CHUNK_SMALL_BYTES)
+#define PROMISED_BYTES (2u * 4096)
 
 static void lease_decided(struct exchange *x);
 static void reply(struct exchange *x, enum reason why);
