@@ -57,6 +57,7 @@ static void run_turn(struct loop *l)
         run_rounds(l);
     }
     reap_closed(l);
+    put_spent(l); /* of conns that were closed outside of a task: by a message, at the end */
     if (wheel_empty(&l->wheel) && ev_is_active(&l->tick))
         ev_timer_stop(l->ev, &l->tick);
     keep_polling_without_blocking(l, !runq_empty(&l->runq) || l->tick_due);
