@@ -57,6 +57,7 @@ struct conn {
     struct chunkq out;
     struct chunk *residue; /* input that the owner left, NULL in steady state */
     uint64_t received_bytes, sent_bytes;
+    uint64_t acked_bytes; /* as conn_peer_took() last saw it */
     struct addr peer;
     struct reapable reapable;
 };
@@ -109,6 +110,10 @@ MUST_USE enum err conn_write(struct conn *c, const struct iovec *iov, int n);
  * when to go on. *sent is 0 while earlier output waits. */
 MUST_USE enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent);
 size_t conn_unsent(const struct conn *c);
+/* While output waits, here or in the socket's buffer: has the peer acknowledged any of it since
+ * the last call? A reader may be slow for minutes before the socket is writable again. One ioctl:
+ * for expired deadlines, not for the hot path. */
+bool conn_peer_took(struct conn *c);
 /* FIN once all output is sent; idempotent. */
 void conn_shutdown(struct conn *c);
 

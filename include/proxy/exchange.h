@@ -45,6 +45,7 @@ struct exchange_client {
     struct slice peer_ip; /* the address alone, IPv6 without brackets */
     const struct addr *local; /* what the client connected to */
     uint16_t peer_port;
+    struct conn *conn;
     struct timer *timer; /* the front's: the exchange sets it, the front hands expiry on */
 };
 

@@ -3,6 +3,8 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -375,6 +377,17 @@ enum err conn_write(struct conn *c, const struct iovec *iov, int n)
 size_t conn_unsent(const struct conn *c)
 {
     return c->out.bytes;
+}
+
+bool conn_peer_took(struct conn *c)
+{
+    int queued = 0;
+    if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &queued) < 0 || (queued == 0 && c->out.bytes == 0))
+        return false;
+    uint64_t acked = c->sent_bytes - (uint64_t)queued;
+    bool moved = acked != c->acked_bytes;
+    c->acked_bytes = acked;
+    return moved;
 }
 
 void conn_shutdown(struct conn *c)

@@ -490,9 +490,19 @@ static enum reason guilty(const struct exchange *x)
     return x->head_given ? REASON_TARGET_BODY_TIMEOUT : REASON_TARGET_TIMEOUT;
 }
 
+/* Bytes that were handed to the kernel long ago may still be on their way to a slow reader. */
+static bool peers_took(const struct exchange *x)
+{
+    bool client = conn_peer_took(x->client.conn);
+    bool target = x->lease.link && conn_peer_took(x->lease.link->conn);
+    return client || target;
+}
+
 void exchange_timeout(struct exchange *x)
 {
     struct loop *l = x->proxy->loop;
+    if (peers_took(x))
+        exchange_progress(x);
     uint64_t due = x->progress_ms + patience_ms(x);
     if (x->state == EXCHANGE_LEASE)
         due = l->clock.now_ms + x->idle_ms; /* links have deadlines of their own */

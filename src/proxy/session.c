@@ -109,6 +109,7 @@ struct exchange_client session_client(struct session *s)
         .peer_ip = without_port(peer),
         .peer_port = addr_port(&s->conn->peer),
         .local = &s->local,
+        .conn = s->conn,
         .timer = &s->timer,
     };
 }
