@@ -167,6 +167,16 @@ static void test_nul_is_400_wherever_it_stands(void **state)
         }
 }
 
+static void test_nul_in_a_value_is_a_bad_header_not_a_bad_line_end(void **state)
+{
+    (void)state;
+    struct request *r = heads_request(SLICE("GET / HTTP/1.1\r\nHost: a\r\nA: b\0c\r\n\r\n"),
+                                      &heads_limits, DESYNC_MODE_MONITOR);
+    assert_int_equal(r->reason, REASON_BAD_HEADER);
+    assert_string_equal(desync_cause_name(r->head.desync_cause), "BadHeader");
+    heads_free_request(r);
+}
+
 static void test_missing_repeated_and_malformed_hosts_are_400(void **state)
 {
     (void)state;
@@ -420,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_malformed_targets_are_400),
         cmocka_unit_test(test_malformed_field_lines_are_400),
         cmocka_unit_test(test_nul_is_400_wherever_it_stands),
+        cmocka_unit_test(test_nul_in_a_value_is_a_bad_header_not_a_bad_line_end),
         cmocka_unit_test(test_missing_repeated_and_malformed_hosts_are_400),
         cmocka_unit_test(test_lengths_that_could_be_read_in_two_ways_are_400),
         cmocka_unit_test(test_transfer_codings_other_than_chunked_alone_are_refused),
