@@ -151,6 +151,24 @@ class Tenbin:
         self.clients.append(client)
         return client
 
+    def refuses(self, name="web"):
+        """Waits until nobody listens there any more."""
+        def refused():
+            try:
+                self.connect(name)
+            except ConnectionRefusedError:
+                return True
+            except ConnectionResetError:
+                return False
+        eventually(refused, f"a refusal at {name}")
+
+    def expect_reset(self, name):
+        """Connects, and is reset at once or soon."""
+        try:
+            self.connect(name).expect_reset()
+        except ConnectionResetError:
+            pass
+
     def close_clients(self):
         for client in self.clients:
             client.close()

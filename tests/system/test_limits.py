@@ -31,7 +31,7 @@ def test_max_connections_of_tcp_is_a_reset(tenbin, origins):
     for client in clients:
         client.send(b"x")
         assert client.read_exactly(1) == b"x"
-    db.connect("db").expect_reset()
+    db.expect_reset("db")
     clients[1].send(b"y")
     assert clients[1].read_exactly(1) == b"y"
     assert db.status()["reasons"]["max_connections"] == 1
@@ -61,7 +61,7 @@ def test_without_descriptors_it_neither_spins_nor_dies(tenbin, origins):
     assert web.cpu_share(2) < 0.1
     assert web.process.poll() is None
     for client in clients:
-        client.close()
+        client.reset()
     app.scripts = (o.serve,)
     eventually(lambda: web.connect().get("/").status == 200, "service again", 15)
 

@@ -155,14 +155,13 @@ def test_a_refused_target_is_passed_over(tenbin, origins):
 
 def test_no_reachable_target_is_a_reset(tenbin, origins):
     db = tenbin(TCP, app=origins.refusing().address)
-    client = db.connect("db")
-    client.expect_reset()
+    db.expect_reset("db")
     assert db.log_line(type="tcp")["reason"] == "target_refused"
 
 
 def test_no_target_is_a_reset(tenbin):
     db = tenbin(TCP.replace('"$app"', ""))
-    db.connect("db").expect_reset()
+    db.expect_reset("db")
     assert db.log_line(type="tcp")["reason"] == "no_target"
 
 
