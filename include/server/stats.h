@@ -33,6 +33,8 @@ struct stats_gauges {
 
 void stats_listener(const struct server *s, unsigned slot, struct stats_listener *out);
 void stats_target(const struct target *t, struct stats_target *out);
+/* Adds a target's response times to the buckets; returns their sum. */
+uint64_t stats_responses(const struct target *t, uint64_t buckets[TARGET_BUCKETS]);
 void stats_gauges(const struct server *s, struct stats_gauges *out);
 uint64_t stats_log_lines_dropped(const struct server *s);
 

@@ -19,6 +19,10 @@
 #include "base/slice.h"
 #include "net/addr.h"
 
+/* Bounds of the histogram of response times; the last bucket has none. */
+#define TARGET_BUCKETS 14
+extern const uint32_t target_bucket_us[TARGET_BUCKETS - 1];
+
 struct target_local {
     _Alignas(64) struct list idle; /* of struct link, warmest first */
     struct counter idle_links;
@@ -26,7 +30,12 @@ struct target_local {
     struct counter requests;
     struct counter codes[6]; /* by the first digit of the status; [0]: no status */
     struct counter connect_errors;
+    struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
+    struct counter response_us;               /* all those times together */
 };
+
+/* That worker only. */
+void target_count_response(struct target_local *l, uint64_t us);
 
 struct target {
     uint32_t magic;

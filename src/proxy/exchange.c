@@ -538,6 +538,7 @@ static void count_answer(struct exchange *x)
     unsigned class = x->resp.status / 100;
     counter_add(&t->requests, 1);
     counter_add(&t->codes[class < ARRAY_LEN(t->codes) ? class : 0], 1);
+    target_count_response(t, x->proxy->loop->clock.now_us - x->sent_us);
 }
 
 void exchange_response(struct exchange *x)

@@ -39,6 +39,17 @@ void stats_target(const struct target *t, struct stats_target *out)
     }
 }
 
+uint64_t stats_responses(const struct target *t, uint64_t buckets[TARGET_BUCKETS])
+{
+    uint64_t us = 0;
+    for (unsigned w = 0; w < t->workers; w++) {
+        us += counter_get(&t->local[w].response_us);
+        for (unsigned i = 0; i < TARGET_BUCKETS; i++)
+            buckets[i] += counter_get(&t->local[w].responses[i]);
+    }
+    return us;
+}
+
 /* The two were read at different moments. */
 static uint64_t less(uint64_t all, uint64_t idle)
 {

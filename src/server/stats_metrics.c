@@ -1,5 +1,6 @@
 /* Prometheus text format 0.0.4. A family is written as a whole, its HELP and TYPE first, so the
  * sums of all listeners are taken once and walked family by family. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -185,6 +186,84 @@ static void write_targets(struct strbuf *b, const struct snapshot *now)
     each_target(b, now, write_target_in_flight);
 }
 
+/* ---- groups ---- */
+
+static void write_bucket(struct strbuf *b, struct slice group, unsigned i, uint64_t upto)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%g", target_bucket_us[i] / 1e6);
+    begin(b, "target_response_seconds_bucket");
+    label(b, "group", group);
+    label(b, "le", slice_of(text, (size_t)n));
+    end(b, upto);
+}
+
+/* Of the targets that the group has now: what has left takes its counts with it. */
+static void write_responses(struct strbuf *b, const struct group *g)
+{
+    uint64_t buckets[TARGET_BUCKETS] = {0}, upto = 0, us = 0;
+    for (size_t i = 0; i < g->members_n; i++)
+        us += stats_responses(g->members[i].target, buckets);
+    for (unsigned i = 0; i < TARGET_BUCKETS - 1; i++)
+        write_bucket(b, g->name, i, upto += buckets[i]);
+    upto += buckets[TARGET_BUCKETS - 1];
+    begin(b, "target_response_seconds_bucket");
+    label(b, "group", g->name);
+    label(b, "le", SLICE("+Inf"));
+    end(b, upto);
+    begin(b, "target_response_seconds_sum");
+    label(b, "group", g->name);
+    strbuf_printf(b, "} %llu.%06llu\n", (unsigned long long)(us / 1000000),
+                  (unsigned long long)(us % 1000000));
+    begin(b, "target_response_seconds_count");
+    label(b, "group", g->name);
+    end(b, upto);
+}
+
+static bool zone_seen_before(const struct group *g, size_t member)
+{
+    for (size_t i = 0; i < member; i++)
+        if (slice_eq(g->members[i].zone, g->members[member].zone))
+            return true;
+    return false;
+}
+
+static uint64_t requests_of_zone(const struct group *g, struct slice zone)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < g->members_n; i++)
+        if (slice_eq(g->members[i].zone, zone))
+            sum += target_requests(g->members[i].target);
+    return sum;
+}
+
+/* Every target of a group is as good as another in this version: each decision is `cross`. */
+static void write_zones(struct strbuf *b, const struct group *g, struct slice node_zone)
+{
+    for (size_t i = 0; i < g->members_n; i++) {
+        struct slice zone = g->members[i].zone;
+        if (zone_seen_before(g, i))
+            continue;
+        begin(b, "zone_requests_total");
+        label(b, "group", g->name);
+        label(b, "zone", node_zone);
+        label(b, "target_zone", zone);
+        label(b, "decision", SLICE("cross"));
+        end(b, requests_of_zone(g, zone));
+    }
+}
+
+static void write_groups(struct strbuf *b, const struct snapshot *now)
+{
+    family(b, "target_response_seconds", "histogram",
+           "From sending the request to the head of the target's answer.");
+    for (size_t i = 0; i < now->groups_n; i++)
+        write_responses(b, &now->groups[i]);
+    family(b, "zone_requests_total", "counter", "Requests and TCP connections, by zone.");
+    for (size_t i = 0; i < now->groups_n; i++)
+        write_zones(b, &now->groups[i], now->config->node.zone);
+}
+
 /* ---- the process ---- */
 
 static void write_reloads(struct strbuf *b, const struct reload *r)
@@ -202,6 +281,7 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     free(l.names);
     free(l.sums);
     write_targets(out, s->snapshots.current);
+    write_groups(out, s->snapshots.current);
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
            s->snapshots.serving);
     single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);

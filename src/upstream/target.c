@@ -6,6 +6,21 @@
 
 #define TARGET_MAGIC 0x54415247
 
+const uint32_t target_bucket_us[TARGET_BUCKETS - 1] = {
+    1000,   2500,   5000,    10000,   25000,   50000,    100000,
+    250000, 500000, 1000000, 2500000, 5000000, 10000000,
+};
+
+/* Most answers are quick: the first buckets are looked at first. */
+void target_count_response(struct target_local *l, uint64_t us)
+{
+    unsigned i = 0;
+    while (i < TARGET_BUCKETS - 1 && us > target_bucket_us[i])
+        i++;
+    counter_add(&l->responses[i], 1);
+    counter_add(&l->response_us, us);
+}
+
 static struct slice copy_text(struct slice s)
 {
     char *p = malloc(s.n + 1);

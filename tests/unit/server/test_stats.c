@@ -160,6 +160,34 @@ static void test_metrics_have_the_documented_names(void **state)
     assert_has(f, "\ntenbin_log_lines_dropped_total 9\n");
 }
 
+static void test_response_times_are_a_histogram_by_group(void **state)
+{
+    struct fixture *f = *state;
+    target_count_response(&target(f, 0, 0)->local[0], 1000); /* at the bound */
+    target_count_response(&target(f, 0, 0)->local[1], 1001);
+    target_count_response(&target(f, 0, 1)->local[1], 60000000);
+    stats_metrics_write(&f->server, &f->out);
+    assert_has(f, "# TYPE tenbin_target_response_seconds histogram\n"
+                  "tenbin_target_response_seconds_bucket{group=\"app\",le=\"0.001\"} 1\n"
+                  "tenbin_target_response_seconds_bucket{group=\"app\",le=\"0.0025\"} 2\n");
+    assert_has(f, "{group=\"app\",le=\"10\"} 2\n"
+                  "tenbin_target_response_seconds_bucket{group=\"app\",le=\"+Inf\"} 3\n"
+                  "tenbin_target_response_seconds_sum{group=\"app\"} 60.002001\n"
+                  "tenbin_target_response_seconds_count{group=\"app\"} 3\n");
+}
+
+static void test_requests_are_counted_by_the_zones_they_crossed(void **state)
+{
+    struct fixture *f = *state;
+    counter_add(&target(f, 0, 0)->local[0].requests, 2);
+    counter_add(&target(f, 0, 1)->local[1].requests, 3);
+    stats_metrics_write(&f->server, &f->out);
+    assert_has(f, "tenbin_zone_requests_total{group=\"app\",zone=\"a\",target_zone=\"a\","
+                  "decision=\"cross\"} 2\n"
+                  "tenbin_zone_requests_total{group=\"app\",zone=\"a\",target_zone=\"b\","
+                  "decision=\"cross\"} 3\n");
+}
+
 static void test_a_removed_listener_keeps_its_metrics(void **state)
 {
     struct fixture *f = *state;
@@ -185,6 +213,8 @@ int main(void)
         TEST(test_status_of_a_fresh_start),
         TEST(test_status_sums_over_workers),
         TEST(test_metrics_have_the_documented_names),
+        TEST(test_response_times_are_a_histogram_by_group),
+        TEST(test_requests_are_counted_by_the_zones_they_crossed),
         TEST(test_a_removed_listener_keeps_its_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
