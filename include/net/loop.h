@@ -26,7 +26,7 @@
 #include "base/runq.h"
 #include "base/wheel.h"
 
-#define LOOP_RECV_BYTES    (64u * 1024)  /* one recv asks for at most this */
+#define LOOP_RECV_BYTES    (128u * 1024) /* one recv asks for at most this */
 #define LOOP_RESIDUE_BYTES (272u * 1024) /* largest head that is waited for, see limits.request_head */
 #define LOOP_SCRATCH_BYTES (LOOP_RESIDUE_BYTES + LOOP_RECV_BYTES)
 #define LOOP_HEAD_BYTES    (320u * 1024) /* one rewritten head with what we add to it */
