@@ -7,33 +7,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void forward_request_head(struct slice raw)
 {
-    static const struct forward_request contexts[] = {
-        {.client_address = {"192.0.2.7", 9}, .default_host = {"10.0.0.1", 8}, .listener_port = 80},
-        {.client_address = {"2001:db8::1", 11},
-         .default_host = {"b:1", 3},
-         .listener_port = 8443,
-         .client_port = 65535,
-         .https = true,
-         .xff_client_port = true,
-         .drop_invalid_header_fields = true},
-        {.client_address = {"192.0.2.7", 9},
-         .default_host = {"a", 1},
-         .listener_port = 8080,
-         .xff_mode = XFF_PRESERVE,
-         .preserve_host_header = true},
-        {.client_address = {"192.0.2.7", 9},
-         .default_host = {"[::1]", 5},
-         .listener_port = 443,
-         .xff_mode = XFF_REMOVE},
-    };
     struct field fields[FUZZ_FIELDS];
     char host_space[HEAD_HOST_MAX];
     struct request_head h;
     head_request_init(&h, fields, FUZZ_FIELDS, host_space);
     if (h1_parser_request(raw, &fuzz_limits, DESYNC_MODE_MONITOR, &h))
         return;
-    for (size_t i = 0; i < ARRAY_LEN(contexts); i++)
-        round_trip_request(&h, &contexts[i]);
+    for (size_t i = 0; i < ARRAY_LEN(round_trip_contexts); i++)
+        round_trip_request(&h, &round_trip_contexts[i]);
 }
 
 static void forward_response_head(struct slice raw, enum method_id method)

@@ -23,6 +23,27 @@ static const struct limits round_trip_wide = {
     .chunk_line = 256,
 };
 
+/* Listeners that differ in all that forwarding depends on. */
+static const struct forward_request round_trip_contexts[] = {
+    {.client_address = {"192.0.2.7", 9}, .default_host = {"10.0.0.1", 8}, .listener_port = 80},
+    {.client_address = {"2001:db8::1", 11},
+     .default_host = {"10.0.0.1", 8},
+     .listener_port = 8443,
+     .client_port = 65535,
+     .https = true,
+     .xff_client_port = true,
+     .drop_invalid_header_fields = true},
+    {.client_address = {"192.0.2.7", 9},
+     .default_host = {"a.b", 3},
+     .listener_port = 8080,
+     .xff_mode = XFF_PRESERVE,
+     .preserve_host_header = true},
+    {.client_address = {"192.0.2.7", 9},
+     .default_host = {"a.b", 3},
+     .listener_port = 65535,
+     .xff_mode = XFF_REMOVE},
+};
+
 static inline bool round_trip_same(struct slice a, struct slice b)
 {
     return slice_eq(a, b);

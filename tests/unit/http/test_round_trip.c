@@ -52,33 +52,13 @@ static const char *const field_lines[] = {
     "Host: second\r\n",
 };
 
-static struct forward_request contexts[] = {
-    {.client_address = {"192.0.2.7", 9}, .default_host = {"10.0.0.1", 8}, .listener_port = 80},
-    {.client_address = {"2001:db8::1", 11},
-     .default_host = {"10.0.0.1", 8},
-     .listener_port = 8443,
-     .client_port = 65535,
-     .https = true,
-     .xff_client_port = true,
-     .drop_invalid_header_fields = true},
-    {.client_address = {"192.0.2.7", 9},
-     .default_host = {"a.b", 3},
-     .listener_port = 8080,
-     .xff_mode = XFF_PRESERVE,
-     .preserve_host_header = true},
-    {.client_address = {"192.0.2.7", 9},
-     .default_host = {"a.b", 3},
-     .listener_port = 65535,
-     .xff_mode = XFF_REMOVE},
-};
-
 /* Returns whether it was accepted. */
 static bool turn(const char *text)
 {
     struct request *r = heads_parse(text);
     bool accepted = r->reason == REASON_NONE;
-    for (size_t c = 0; accepted && c < ARRAY_LEN(contexts); c++)
-        round_trip_request(&r->head, &contexts[c]);
+    for (size_t c = 0; accepted && c < ARRAY_LEN(round_trip_contexts); c++)
+        round_trip_request(&r->head, &round_trip_contexts[c]);
     heads_free_request(r);
     return accepted;
 }
