@@ -52,17 +52,4 @@ static inline bool fuzz_tab_behind_framing(const struct fields *fields)
     return false;
 }
 
-/* http-parser reads a tab behind a length or a coding as part of it; that is why it is asked. */
-static inline bool fuzz_tab_behind_framing(const struct fields *fields)
-{
-    for (uint32_t i = 0; i < fields->count; i++) {
-        const struct field *f = &fields->at[i];
-        const char *rest = f->value.p + f->value.n;
-        if ((f->id == FIELD_CONTENT_LENGTH || f->id == FIELD_TRANSFER_ENCODING) &&
-            memchr(rest, '\t', strcspn(rest, "\r")))
-            return true;
-    }
-    return false;
-}
-
 #endif
