@@ -159,10 +159,11 @@ def test_a_slow_reader_of_a_large_answer_is_cut_too(web):
 
 
 def test_the_65th_connection_waits_until_another_has_ended(web):
+    before = web.descriptors()
     held = [wire.Client(web.port("admin")) for _ in range(64)]
     for client in held:
         client.send("GET /heal")
-    time.sleep(0.3)
+    eventually(lambda: web.descriptors() >= before + 64, "64 accepted")
     extra = wire.Client(web.port("admin"))
     extra.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     extra.expect_silence(1)

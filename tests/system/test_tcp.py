@@ -266,13 +266,14 @@ def swap_raw(peer):
 
 
 def swap_http(peer):
-    """Answers with as many bytes as the request has, while it is still coming."""
+    """Answers with as many bytes as the request has, while it is still coming; the last one comes last."""
     amount = int(peer.read_request(body=False)["content-length"])
     peer.send(f"HTTP/1.1 200 OK\r\nContent-Length: {amount}\r\n\r\n")
-    sender = threading.Thread(target=Counted.send, args=(peer.sock, amount))
+    sender = threading.Thread(target=Counted.send, args=(peer.sock, amount - 1))
     sender.start()
     Counted.take(peer.sock, amount - len(peer.pending))
     sender.join()
+    peer.send(b"!")
 
 
 def transfer(lb, protocol, amount):
