@@ -9,6 +9,7 @@
 #include "server/reload.h"
 #include "server/signals.h"
 #include "server/snapshots.h"
+#include "server/stop.h"
 
 struct server {
     const char *path; /* of the configuration */
@@ -20,6 +21,7 @@ struct server {
     struct listeners listeners;
     struct publish publish;
     struct reload reload;
+    struct stop stop;
     struct admin admin;
 
     unsigned workers_n;
@@ -27,8 +29,8 @@ struct server {
     struct worker_shared shared;
 
     uint64_t started_ms;
-    bool ready;    /* every worker listens */
     bool stopping; /* a signal asked for the end */
+    int exit_code;
 };
 
 #endif

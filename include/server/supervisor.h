@@ -4,12 +4,8 @@
  *   load ─▶ give up root ─▶ descriptors ─▶ outputs ─▶ probe and bind ─▶ threads ─▶ listen ─▶ serve
  *
  * Whatever can fail has failed before the first thread starts, and says so on standard error.
- * Then signals drive it: SIGHUP reload, SIGUSR1 reopen logs, SIGTERM and SIGINT:
- *
- *   SERVING ──signal──▶ STOPPING ──all sessions ended──▶ QUITTING ──▶ end of the process
- *                          └─ timeouts.shutdown, or a second signal: what is left is cut ─┘
- *
- * A third signal ends the process on the spot. */
+ * Then signals drive it: SIGHUP (server/reload.h), SIGUSR1 reopens logs, SIGTERM and SIGINT
+ * (server/stop.h). */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 

@@ -10,7 +10,7 @@
 #include "net/conn.h"
 #include "net/socket.h"
 
-#define BACKLOG       64
+#define BACKLOG       1024
 #define FIELDS_MAX    64
 #define DISCARD_BYTES (256u * 1024) /* of what a client still sends after its answer */
 

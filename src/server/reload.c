@@ -1,5 +1,7 @@
 #include "server/reload.h"
 
+#include <unistd.h>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "server/server.h"
@@ -10,7 +12,7 @@ static void begin(struct reload *r);
 static void end(struct reload *r)
 {
     r->state = RELOAD_IDLE;
-    if (!r->again)
+    if (!r->again || r->server->stopping)
         return;
     r->again = false;
     begin(r);
@@ -171,12 +173,19 @@ void reload_started(struct reload *r)
     end(r);
 }
 
+/* The loader's message is on its way to a loop that nobody runs any more. */
+static void wait_for_loader(struct reload *r)
+{
+    atomic_store(&r->loading.cancelled, true);
+    while (r->state == RELOAD_LOADING) {
+        (void)usleep(1000);
+        loop_turn(&r->server->loop);
+    }
+}
+
 void reload_fini(struct reload *r)
 {
-    if (r->state == RELOAD_LOADING) {
-        atomic_store(&r->loading.cancelled, true);
-        (void)pthread_join(r->loader, NULL);
-        drop(r, r->loading.snapshot);
-    }
+    if (r->state == RELOAD_LOADING)
+        wait_for_loader(r);
     strbuf_fini(&r->last_error);
 }

@@ -16,117 +16,23 @@
 
 #define LOG_STOP_MS 5000 /* for the last lines; a stuck pipe must not keep the process */
 
-enum phase { PHASE_SERVING, PHASE_STOPPING, PHASE_QUITTING };
-
-struct supervisor {
-    struct server server;
-    enum phase phase;
-    unsigned stop_signals;
-    int exit_code;
-    unsigned stops_due, quits_due; /* answers of workers */
-    struct worker_command *stops, *cuts, *quits;
-    struct timer deadline;
-    struct task deadline_task;
-};
-
-/* ---- stopping ---- */
-
-static void send_all(struct supervisor *v, struct worker_command *commands, enum worker_order order,
-                     void (*done)(struct worker_command *c))
-{
-    for (unsigned w = 0; w < v->server.workers_n; w++) {
-        commands[w] = (struct worker_command){.order = order, .done = done, .owner = v};
-        worker_send(v->server.workers[w], &commands[w]);
-    }
-}
-
-static void on_quit(struct worker_command *c)
-{
-    struct supervisor *v = c->owner;
-    if (--v->quits_due == 0)
-        loop_stop(&v->server.loop);
-}
-
-static void quit(struct supervisor *v)
-{
-    v->phase = PHASE_QUITTING;
-    v->quits_due = v->server.workers_n;
-    send_all(v, v->quits, WORKER_QUIT, on_quit);
-}
-
-static void on_stopped(struct worker_command *c)
-{
-    struct supervisor *v = c->owner;
-    if (--v->stops_due == 0)
-        quit(v);
-}
-
-static void on_cut(struct worker_command *c)
-{
-    (void)c; /* the answer to the stop follows */
-}
-
-static void cut(struct supervisor *v, const char *why)
-{
-    if (v->phase != PHASE_STOPPING || v->cuts[0].worker)
-        return;
-    log_warning("stop: %s: open connections are cut", why);
-    send_all(v, v->cuts, WORKER_CUT, on_cut);
-}
-
-static void on_deadline(struct task *t)
-{
-    struct supervisor *v = container_of(t, struct supervisor, deadline_task);
-    if (timer_take(&v->deadline))
-        cut(v, "timeouts.shutdown has passed");
-}
-
-static void stop(struct supervisor *v)
-{
-    struct server *s = &v->server;
-    v->phase = PHASE_STOPPING;
-    s->stopping = true;
-    v->stops_due = s->workers_n;
-    send_all(v, v->stops, WORKER_STOP, on_stopped);
-    uint32_t patience_ms = s->snapshots.current->config->timeouts.shutdown_ms;
-    if (patience_ms)
-        loop_timer(&s->loop, &v->deadline, patience_ms);
-    else
-        cut(v, "timeouts.shutdown is 0");
-}
-
-static void on_stop_signal(struct supervisor *v, int signo)
-{
-    switch (++v->stop_signals) {
-    case 1:
-        log_info("stop: signal %d: waiting for what is open", signo);
-        stop(v);
-        break;
-    case 2:
-        cut(v, "a second signal");
-        break;
-    default:
-        _exit(1);
-    }
-}
-
 /* ---- signals ---- */
 
 static void on_signal(void *ctx, int signo)
 {
-    struct supervisor *v = ctx;
+    struct server *s = ctx;
     switch (signo) {
     case SIGHUP:
-        reload_request(&v->server.reload);
+        reload_request(&s->reload);
         break;
     case SIGUSR1:
-        log_writer_reopen(&v->server.log);
+        log_writer_reopen(&s->log);
         break;
     case SIGUSR2:
         log_error("SIGUSR2: binary upgrade is not built in this version");
         break;
     default:
-        on_stop_signal(v, signo);
+        stop_signal(&s->stop, signo);
     }
 }
 
@@ -264,18 +170,15 @@ static enum err start_threads(struct server *s, const struct config *c, struct o
 
 static void on_started(struct server *s, int error)
 {
-    struct supervisor *v = container_of(s, struct supervisor, server);
     if (!error && admin_listen(&s->admin) != OK) {
         error = errno;
         log_error("admin: %s", strerror(error));
     }
     if (error) {
-        v->exit_code = 1;
-        if (v->phase == PHASE_SERVING)
-            stop(v);
+        s->exit_code = 1;
+        stop_begin(&s->stop);
         return;
     }
-    s->ready = true;
     log_info("tenbin " VERSION " serves with %u workers", s->workers_n);
     reload_started(&s->reload);
 }
@@ -289,9 +192,8 @@ static void *array(unsigned n, size_t size)
     return p;
 }
 
-static enum err init(struct supervisor *v, const char *path, const struct config *c)
+static enum err init(struct server *s, const char *path, const struct config *c)
 {
-    struct server *s = &v->server;
     enum err e = loop_init(&s->loop, SIZE_MAX);
     if (e != OK)
         return e;
@@ -315,17 +217,12 @@ static enum err init(struct supervisor *v, const char *path, const struct config
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
     admin_init(&s->admin, &s->loop, on_admin, s);
-    v->stops = array(s->workers_n, sizeof(*v->stops));
-    v->cuts = array(s->workers_n, sizeof(*v->cuts));
-    v->quits = array(s->workers_n, sizeof(*v->quits));
-    task_init(&v->deadline_task, on_deadline);
-    timer_init(&v->deadline, &v->deadline_task);
+    stop_init(&s->stop, s);
     return OK;
 }
 
-static void fini(struct supervisor *v)
+static void fini(struct server *s)
 {
-    struct server *s = &v->server;
     reload_fini(&s->reload);
     admin_fini(&s->admin);
     signals_fini(&s->signals);
@@ -336,13 +233,10 @@ static void fini(struct supervisor *v)
     snapshots_fini(&s->snapshots);
     listeners_fini(&s->listeners);
     publish_fini(&s->publish);
-    timer_del(&s->loop.wheel, &v->deadline);
+    stop_fini(&s->stop);
     loop_fini(&s->loop);
     free(s->workers);
     free(s->shared.limit.counters);
-    free(v->stops);
-    free(v->cuts);
-    free(v->quits);
 }
 
 /* A thread that cannot be started is found out when others run: the process ends as it is. */
@@ -353,50 +247,47 @@ static _Noreturn void give_up(const char *what)
     _exit(1);
 }
 
-static void join_threads(struct supervisor *v)
+static void join_threads(struct server *s)
 {
-    struct server *s = &v->server;
     for (unsigned w = 0; w < s->workers_n; w++)
         (void)pthread_join(s->workers[w]->thread, NULL);
     if (!log_writer_stop(&s->log, LOG_STOP_MS))
-        _exit(v->exit_code);
+        _exit(s->exit_code);
     log_setup(LOG_INFO, LOG_TEXT, NULL, NULL);
 }
 
-static void serve(struct supervisor *v, struct snapshot *first, struct outputs outputs)
+static void serve(struct server *s, struct snapshot *first, struct outputs outputs)
 {
-    struct server *s = &v->server;
     if (start_threads(s, first->config, &outputs) != OK)
         give_up("no thread can be started");
     publish_begin(&s->publish, first, outputs, on_started);
     loop_run(&s->loop);
-    join_threads(v);
+    join_threads(s);
 }
 
-static enum err prepare(struct supervisor *v, struct snapshot *first, struct outputs *outputs,
+static enum err prepare(struct server *s, struct snapshot *first, struct outputs *outputs,
                         struct strbuf *why)
 {
-    struct server *s = &v->server;
     enum err e = open_all(s, first, outputs, why);
-    if (e == OK && (e = signals_init(&s->signals, &s->loop, on_signal, v)) != OK)
+    if (e == OK && (e = signals_init(&s->signals, &s->loop, on_signal, s)) != OK)
         strbuf_printf(why, "signals: %s", strerror(errno));
     if (e == OK && (e = make_workers(s)) != OK)
         strbuf_str(why, "no memory for the workers");
     return e;
 }
 
-static void run(struct supervisor *v, struct snapshot *first)
+static void run(struct server *s, struct snapshot *first)
 {
     struct outputs outputs = {0}, none = {0};
     struct strbuf why;
     strbuf_init(&why);
-    if (prepare(v, first, &outputs, &why) == OK) {
-        serve(v, first, outputs);
+    if (prepare(s, first, &outputs, &why) == OK) {
+        serve(s, first, outputs);
     } else {
         log_error("%s", why.p);
         outputs_discard(&outputs, &none);
-        snapshots_discard(&v->server.snapshots, first);
-        v->exit_code = 1;
+        snapshots_discard(&s->snapshots, first);
+        s->exit_code = 1;
     }
     strbuf_fini(&why);
 }
@@ -406,15 +297,15 @@ int supervisor_run(const char *path)
     struct snapshot *first = load(path);
     if (!first)
         return 1;
-    struct supervisor *v = array(1, sizeof(*v));
+    struct server *s = array(1, sizeof(*s));
     const struct config *c = first->config;
     log_setup(c->log.level, c->log.format, NULL, NULL);
     descriptors_raise(c->limits.max_connections);
-    if (init(v, path, c) != OK)
+    if (init(s, path, c) != OK)
         give_up("no memory for the event loop");
-    run(v, first);
-    fini(v);
-    int code = v->exit_code;
-    free(v);
+    run(s, first);
+    fini(s);
+    int code = s->exit_code;
+    free(s);
     return code;
 }
