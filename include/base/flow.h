@@ -20,7 +20,7 @@
 
 #define FLOW_CAP_BYTES       (128u * 1024)
 #define FLOW_CAP_TIGHT_BYTES CHUNK_SMALL_BYTES /* above 75 % of limits.buffer_memory */
-#define FLOW_IOV_MAX         20 /* pieces that a full flow can be in */
+#define FLOW_IOV_MAX         36 /* pieces that a full flow can be in */
 
 struct flow {
     struct chunkq q;

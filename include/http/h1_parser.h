@@ -4,11 +4,10 @@
  *               │ too long: at once                │ refused      │ reads it otherwise: refused
  *
  * http-parser (Debian's 2.9.4, the lenient build) never sees an octet that validate refused; where
- * the two read a different message the request is 400 and the response 502. In strictest mode it
- * reads every octet of a head and every span is compared. Else it is asked about the lines that
- * frame the body, unless there is one such line in canonical form, which has one reading only:
- * src/http/second.h gives the cost and the reason. A method or target that http-parser does not
- * know is shown to it as `GET /`.
+ * the two read a different message the request is 400 and the response 502. Of a request it reads
+ * every octet and every span is compared; of a response the lines that frame the body, unless
+ * there is one such line in canonical form, which has one reading only (src/http/second.h). A
+ * method or target that http-parser does not know is shown to it as `GET /`.
  *
  * No I/O, no allocation, no state but the caller's structs. Bodies are not parsed here: count
  * content_length, or use chunked.h. */

@@ -133,16 +133,14 @@ struct h1_find_result h1_parser_find_response(struct h1_finder *f, struct slice 
     return find(f, bytes, &b);
 }
 
-/* In strictest mode http-parser reads every octet, else the lines that frame the body. */
+/* Of a request http-parser reads every octet, whatever it costs: this is where smuggling starts. */
 enum reason h1_parser_request(struct slice raw, const struct limits *limits, enum desync_mode mode,
                               struct request_head *h)
 {
     enum reason r = validate_request(raw, limits, mode, h);
     if (r)
         return r;
-    bool agreed =
-        mode == DESYNC_MODE_STRICTEST ? second_whole_request(h) : second_framing_request(h);
-    return agreed ? REASON_NONE : REASON_PARSERS_DISAGREE;
+    return second_whole_request(h) ? REASON_NONE : REASON_PARSERS_DISAGREE;
 }
 
 enum reason h1_parser_response(struct slice raw, const struct limits *limits, enum method_id method,

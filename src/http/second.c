@@ -188,18 +188,6 @@ static const char *stand_in(const struct request_head *h)
     return h->version == HTTP_1_1 ? "GET / HTTP/1.1\r\n" : "GET / HTTP/1.0\r\n";
 }
 
-bool second_framing_request(const struct request_head *h)
-{
-    struct witness w;
-    if (is_plain(&h->fields, h->framing == FRAMING_CHUNKED, h->framing == FRAMING_LENGTH,
-                 h->content_length))
-        return true;
-    begin(&w, HTTP_REQUEST);
-    show_text(&w, &framing_only, stand_in(h));
-    show_framing_lines(&w, &h->fields, end_of_lines(h->raw));
-    return same_request(&w, h);
-}
-
 static const char *first_line_end(struct slice raw)
 {
     return raw.p + slice_find(raw, '\n', 0) + 1;

@@ -34,7 +34,7 @@ static void check_accepted(const struct request_head *h)
         CHECK(memchr(f->value.p, '\r', f->value.n) == NULL);
         CHECK(memchr(f->value.p, '\n', f->value.n) == NULL);
     }
-    CHECK(second_framing_request(h) && second_whole_request(h));
+    CHECK(second_whole_request(h));
     check_path(h);
 }
 

@@ -620,7 +620,6 @@ static void test_both_depths_of_the_second_opinion_agree_with_validate(void **st
     (void)state;
     struct request *r = heads_parse(long_request);
     assert_int_equal(r->reason, REASON_NONE);
-    assert_true(second_framing_request(&r->head));
     assert_true(second_whole_request(&r->head));
     heads_free_request(r);
     struct response *s = heads_response(
@@ -638,13 +637,13 @@ static void test_the_second_opinion_finds_a_spoilt_head(void **state)
     struct request *r = heads_parse(long_request);
     struct request_head h = r->head;
     h.content_length = 6;
-    assert_false(second_framing_request(&h));
+    assert_false(second_whole_request(&h));
     assert_false(second_whole_request(&h));
     h = r->head;
     h.framing = FRAMING_CHUNKED;
-    assert_false(second_framing_request(&h));
+    assert_false(second_whole_request(&h));
     h.framing = FRAMING_NONE;
-    assert_false(second_framing_request(&h));
+    assert_false(second_whole_request(&h));
     h = r->head;
     h.fields.count--;
     assert_false(second_whole_request(&h));
@@ -667,7 +666,7 @@ static void test_the_second_opinion_finds_framing_where_none_was_seen(void **sta
     (void)state;
     struct request *r = heads_parse("POST / HTTP/1.1\r\nHost: a\r\n\r\n");
     r->head.framing = FRAMING_CHUNKED;
-    assert_false(second_framing_request(&r->head));
+    assert_false(second_whole_request(&r->head));
     heads_free_request(r);
     struct response *s = heads_response(SLICE("HTTP/1.1 200 OK\r\n\r\n"), METHOD_GET, false);
     s->head.framing = FRAMING_LENGTH;
