@@ -38,7 +38,8 @@ struct admin {
     void *ctx;
 };
 
-/* Off: admin_bind makes more of it. */
+/* Off: admin_bind makes more of it. The loop's conns have room for twice ADMIN_CONNECTIONS: closed
+ * ones keep their memory until the end of the turn. */
 void admin_init(struct admin *a, struct loop *loop, admin_handler *handler, void *ctx);
 void admin_fini(struct admin *a);
 

@@ -197,7 +197,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     enum err e = loop_init(&s->loop, SIZE_MAX);
     if (e != OK)
         return e;
-    conn_pool_init(&s->loop, ADMIN_CONNECTIONS);
+    conn_pool_init(&s->loop, 2 * ADMIN_CONNECTIONS); /* the closed ones wait for the reap */
     s->path = path;
     s->signals.fd = -1;
     s->started_ms = s->loop.clock.now_ms;

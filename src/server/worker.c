@@ -158,6 +158,12 @@ static void watch_turns(struct worker *w)
 
 /* ---- life ---- */
 
+static unsigned sessions_max(const struct acceptor_limit *l)
+{
+    uint64_t n = 2 * (l->max_connections + ACCEPTOR_RESERVE);
+    return n < UINT32_MAX ? (unsigned)n : UINT32_MAX;
+}
+
 enum err worker_new(struct worker **out, unsigned index, const struct worker_shared *shared)
 {
     struct worker *w = aligned_alloc(CACHE_LINE, (sizeof(*w) + CACHE_LINE - 1) & ~(CACHE_LINE - 1));
@@ -171,8 +177,8 @@ enum err worker_new(struct worker **out, unsigned index, const struct worker_sha
     }
     conn_pool_init(&w->loop, UINT32_MAX);
     counters_init(&w->counters);
-    proxy_init(&w->proxy, &w->loop, index,
-               (unsigned)shared->limit.max_connections + ACCEPTOR_RESERVE);
+    /* The acceptor keeps the limit; the closed ones wait for the reap. */
+    proxy_init(&w->proxy, &w->loop, index, sessions_max(&shared->limit));
     log_feed_init(&w->feed, &w->loop, shared->log);
     access_log_init(&w->access_log, &w->loop, log_feed_sink(&w->feed));
     acceptor_init(&w->acceptor, &w->proxy, &shared->limit);

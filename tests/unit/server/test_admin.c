@@ -32,7 +32,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     struct addr a = address_of("127.0.0.1:0");
     assert_int_equal(loop_init(&f->loop, 64 << 20), OK);
-    conn_pool_init(&f->loop, ADMIN_CONNECTIONS);
+    conn_pool_init(&f->loop, 2 * ADMIN_CONNECTIONS);
     admin_init(&f->admin, &f->loop, answer, f);
     assert_int_equal(admin_bind(&f->admin, &a), OK);
     f->admin.addr = socket_local(f->admin.fd);
@@ -200,6 +200,24 @@ static void test_beyond_64_connections_the_next_waits_for_an_end(void **state)
     close(next);
 }
 
+/* One that was closed in this turn still has its memory. */
+static void test_all_64_are_served_in_the_turn_that_closes_others(void **state)
+{
+    struct fixture *f = *state;
+    int before[8], fds[ADMIN_CONNECTIONS];
+    for (size_t i = 0; i < ARRAY_LEN(before); i++)
+        before[i] = dial(f);
+    turn(f);
+    for (size_t i = 0; i < ARRAY_LEN(before); i++)
+        close(before[i]);
+    for (int i = 0; i < ADMIN_CONNECTIONS; i++)
+        fds[i] = dial(f);
+    turn(f);
+    assert_int_equal(f->admin.sessions_n, ADMIN_CONNECTIONS);
+    for (int i = 0; i < ADMIN_CONNECTIONS; i++)
+        close(fds[i]);
+}
+
 /* The wheel is turned by hand instead of waiting. */
 static void expire(struct fixture *f)
 {
@@ -253,6 +271,7 @@ int main(void)
         TEST(test_a_head_beyond_the_limit_is_431),
         TEST(test_a_large_answer_arrives_whole),
         TEST(test_beyond_64_connections_the_next_waits_for_an_end),
+        TEST(test_all_64_are_served_in_the_turn_that_closes_others),
         TEST(test_a_request_that_takes_too_long_is_408),
         TEST(test_a_silent_connection_is_closed_without_an_answer),
         TEST(test_one_who_never_ends_after_the_answer_is_closed),
