@@ -227,7 +227,6 @@ enum config_algorithm {
 
 struct config_group_attributes {
     enum config_algorithm algorithm;
-    uint32_t deregistration_delay_ms;
     uint32_t retries; /* further targets or tries after the first */
 };
 

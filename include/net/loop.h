@@ -29,7 +29,7 @@
 #define LOOP_RECV_BYTES    (128u * 1024) /* one recv asks for at most this */
 #define LOOP_RESIDUE_BYTES (272u * 1024) /* largest head that is waited for, see limits.request_head */
 #define LOOP_SCRATCH_BYTES (LOOP_RESIDUE_BYTES + LOOP_RECV_BYTES)
-#define LOOP_HEAD_BYTES    (320u * 1024) /* one rewritten head with what we add to it */
+#define LOOP_HEAD_BYTES    (512u * 1024) /* the largest head, rewritten, with all we can add to it */
 
 /* A closed object whose memory goes at the end of the turn. */
 struct reapable {

@@ -12,10 +12,7 @@ static void decode_listen(struct schema_ctx *x, const struct schema_key *key,
 {
     struct config_listen *l = to;
     l->pos = node->pos;
-    if (!decode_addr(x, key, node, &l->addr) || addr_family(&l->addr) != AF_UNIX)
-        return;
-    schema_not_built(x, node->pos, "listening on a unix socket");
-    l->addr = (struct addr){0};
+    (void)decode_addr(x, key, node, &l->addr); /* has complained when it is none */
 }
 
 /* --- response headers --- */

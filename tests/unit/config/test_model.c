@@ -62,7 +62,6 @@ static void test_defaults_of_listeners_and_groups(void **state)
     const struct config_group *app = &l.config->groups[0];
     assert_int_equal(app->protocol, CONFIG_PROTOCOL_HTTP);
     assert_int_equal(app->attributes.algorithm, CONFIG_ALGORITHM_ROUND_ROBIN);
-    assert_int_equal(app->attributes.deregistration_delay_ms, 300000);
     assert_int_equal(app->attributes.retries, 2);
     assert_true(app->used);
     assert_int_equal(app->targets[0].weight, 1);
@@ -347,14 +346,13 @@ static void test_a_group_reaches_the_model(void **state)
             "  - name: app\n"
             "    protocol: http\n"
             "    protocol_version: http1\n"
-            "    attributes: {algorithm: round_robin, deregistration_delay: 0, slow_start: 0,\n"
+            "    attributes: {algorithm: round_robin, slow_start: 0,\n"
             "      zone_policy: cross_zone, fail_open: true, aws_names: off, retries: 0,\n"
             "      max_outstanding: none, proxy_protocol: off, anomaly_mitigation: off}\n"
             "    targets:\n"
             "      - \"app.internal:3000\"\n"
             "      - {address: \"10.0.0.1:3000\", zone: b, weight: 0}\n");
     const struct config_group *g = &l.config->groups[0];
-    assert_int_equal(g->attributes.deregistration_delay_ms, 0);
     assert_int_equal(g->attributes.retries, 0);
     assert_int_equal(g->targets_n, 2);
     assert_slice(g->targets[0].text, "app.internal:3000");
