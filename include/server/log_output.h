@@ -17,6 +17,7 @@ struct log_output {
     enum config_output kind;
     char *name; /* the path, or "stderr", "stdout" */
     int fd;
+    bool waits;          /* a pipe, a terminal: whoever reads it may be slow */
     bool failing;        /* the last write failed, and that was said */
     bool torn;           /* it stopped inside a line */
     uint64_t lost_lines; /* since it began to fail */

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -36,6 +38,12 @@ static int open_fd(enum config_output kind, const char *name)
     }
 }
 
+static bool may_wait(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
+}
+
 enum err log_output_open(const struct config_sink *c, struct log_output **out)
 {
     CHECK(c->output != CONFIG_OUTPUT_OFF);
@@ -49,6 +57,7 @@ enum err log_output_open(const struct config_sink *c, struct log_output **out)
     o->name = strdup(name_of(c));
     CHECK(o->name);
     o->fd = fd;
+    o->waits = may_wait(fd);
     *out = o;
     return OK;
 }
@@ -72,24 +81,35 @@ bool log_output_is(const struct log_output *o, const struct config_sink *c)
 
 /* ---- writing ---- */
 
-static bool wait_writable(int fd)
+/* A reader that has already kept us waiting is not waited for again. */
+static bool wait_writable(const struct log_output *o)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    return poll(&p, 1, LOG_OUTPUT_STALL_MS) > 0 && (p.revents & POLLOUT);
+    struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+    int patience_ms = o->failing ? 0 : LOG_OUTPUT_STALL_MS;
+    errno = EAGAIN;
+    return poll(&p, 1, patience_ms) > 0 && (p.revents & POLLOUT);
+}
+
+/* A pipe that is ready takes PIPE_BUF bytes without waiting (pipe(7)), so a write never sticks:
+ * standard output may be in blocking mode, which is not ours to change. */
+static ssize_t write_piece(const struct log_output *o, struct slice s)
+{
+    if (!o->waits)
+        return write(o->fd, s.p, s.n);
+    if (!wait_writable(o))
+        return -1;
+    s = slice_upto(s, PIPE_BUF);
+    return write(o->fd, s.p, s.n);
 }
 
 /* What could not be written; errno tells why. */
-static struct slice write_all(int fd, struct slice s)
+static struct slice write_all(const struct log_output *o, struct slice s)
 {
     while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n >= 0) {
+        ssize_t n = write_piece(o, s);
+        if (n >= 0)
             s = slice_from(s, (size_t)n);
-            continue;
-        }
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN || !wait_writable(fd))
+        else if (errno != EINTR)
             break;
     }
     return s;
@@ -106,7 +126,7 @@ static uint64_t count_lines(struct slice s)
 /* A line that was cut gets its end before others follow it. */
 static bool mend(struct log_output *o)
 {
-    if (o->torn && write_all(o->fd, SLICE("\n")).n)
+    if (o->torn && write_all(o, SLICE("\n")).n)
         return false;
     o->torn = false;
     return true;
@@ -132,7 +152,7 @@ static void report_recovery(struct log_output *o)
 
 uint64_t log_output_write(struct log_output *o, struct slice lines)
 {
-    struct slice rest = mend(o) ? write_all(o->fd, lines) : lines;
+    struct slice rest = mend(o) ? write_all(o, lines) : lines;
     if (!rest.n) {
         report_recovery(o);
         return 0;
@@ -157,5 +177,6 @@ void log_output_reopen(struct log_output *o)
     }
     close(o->fd);
     o->fd = fd;
+    o->waits = may_wait(fd);
     o->torn = false;
 }

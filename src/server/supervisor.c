@@ -179,7 +179,8 @@ static void on_started(struct server *s, int error)
         stop_begin(&s->stop);
         return;
     }
-    log_info("tenbin " VERSION " serves with %u workers", s->workers_n);
+    log_info("tenbin " VERSION " serves with %u worker%s", s->workers_n,
+             s->workers_n == 1 ? "" : "s");
     reload_started(&s->reload);
 }
 

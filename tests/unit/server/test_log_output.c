@@ -1,7 +1,7 @@
 #include "server/fixture.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "server/log_output.h"
@@ -168,6 +168,30 @@ static void test_a_line_that_was_cut_gets_its_end_before_the_next(void **state)
     close(reader);
 }
 
+/* Standard output of a container whose reader hangs. */
+static void test_a_blocking_pipe_that_is_full_is_waited_for_once(void **state)
+{
+    (void)state;
+    static char big[200000];
+    int fds[2];
+    struct timespec begin, end;
+    assert_int_equal(pipe(fds), 0);
+    struct log_output *o = open_path("/dev/null");
+    assert_int_equal(dup2(fds[1], o->fd), o->fd);
+    o->waits = true;
+    memset(big, '\n', sizeof(big));
+    assert_true(log_output_write(o, slice_of(big, sizeof(big))) > 0);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(log_output_write(o, SLICE("more\n")), 1);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(end.tv_sec - begin.tv_sec < 2);
+    assert_int_equal(count_said("lines are lost"), 1);
+    log_output_close(o);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -182,6 +206,7 @@ int main(void)
         TEST(test_a_full_disk_is_said_once_and_its_lines_are_counted),
         TEST(test_the_first_write_that_works_again_says_what_was_lost),
         TEST(test_a_line_that_was_cut_gets_its_end_before_the_next),
+        TEST(test_a_blocking_pipe_that_is_full_is_waited_for_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
