@@ -130,8 +130,8 @@ class Origin:
                 peer = Peer(self, sock)
                 self.connections.append(peer)
             thread = threading.Thread(target=self.run, args=(script, peer), daemon=True)
-            self.threads.append(thread)
             thread.start()
+            self.threads.append(thread)
 
     def run(self, script, peer):
         try:
