@@ -92,8 +92,8 @@ def tenbin(request, origins, tmp_path):
     """tenbin(yaml, name=address, ...) starts one; at the end it must stop cleanly with nothing left."""
     started = []
 
-    def start(text, **names):
-        started.append(lb_module.Tenbin(tmp_path / f"tenbin{len(started)}", text, **names))
+    def start(text, where=tmp_path, **names):
+        started.append(lb_module.Tenbin(where / f"tenbin{len(started)}", text, **names))
         return started[-1]
 
     yield start
