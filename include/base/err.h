@@ -18,6 +18,8 @@ enum err {
     ERR_UNSUPPORTED, /* well formed, but we do not do that */
     ERR_NOT_FOUND,
     ERR_EXISTS,
+    ERR_TLS,         /* a TLS handshake failed */
+    ERR_TLS_TIMEOUT, /* a TLS handshake was not done in time */
     ERR_SYSTEM,   /* a system call failed: errno tells */
 };
 

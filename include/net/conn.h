@@ -30,14 +30,15 @@
 
 struct conn;
 
-/* How bytes get to and from the descriptor. Return values are those of recv(2) and sendmsg(2)
- * with errno; pending() tells of input that no event will announce. NULL: plain socket. */
+/* What stands between the owner's plaintext and the bytes of the socket. NULL: nothing does. */
 struct transport {
+    /* As recv(2), from at most one recv of the socket; sets c->readable: may the socket hold more? */
     ssize_t (*recv)(struct conn *c, void *to, size_t n);
-    ssize_t (*send)(struct conn *c, const struct iovec *iov, int n);
-    bool (*pending)(const struct conn *c);
-    void (*shutdown)(struct conn *c);
-    void (*close)(struct conn *c);
+    /* Takes all of it; what comes of it goes to conn_wire(). ERR_RESET: it cannot go on. */
+    enum err (*send)(struct conn *c, const struct iovec *iov, int n);
+    bool (*pending)(const struct conn *c); /* input that no event will announce */
+    void (*shutdown)(struct conn *c);      /* its own word for the end, to conn_wire() */
+    void (*close)(struct conn *c);         /* the same if it was not said, then frees its state */
 };
 
 struct conn {
@@ -51,12 +52,13 @@ struct conn {
     bool readable; /* an event or a full recv said so; a short one took it back */
     bool writable; /* a write event came while output was waiting */
     bool eof;      /* the peer's FIN was read */
+    bool truncated; /* eof came without the transport's own word for it */
     bool broken;   /* RST, or a write failed for good; what had come before can still be read */
     bool want_more; /* what was kept is not enough: the next read appends to it */
     bool shut_wanted, shut_done; /* FIN once all output is sent */
-    struct chunkq out;
+    struct chunkq out; /* as it goes to the socket */
     struct chunk *residue; /* input that the owner left, NULL in steady state */
-    uint64_t received_bytes, sent_bytes;
+    uint64_t received_bytes, sent_bytes; /* of the owner's: through a transport, plaintext */
     uint64_t acked_bytes; /* as conn_peer_took() last saw it */
     struct addr peer;
     struct reapable reapable;
@@ -100,6 +102,9 @@ void conn_keep(struct conn *c, struct slice rest, bool more);
 /* conn_read() would bring something that no event will announce (again): bytes, or the news that
  * the connection is broken. */
 bool conn_has_input(const struct conn *c);
+/* Did nothing come for an owner, and is the conn whole? What is for the transport alone is taken
+ * by it. For conns that wait for nobody: idle ones. Does not touch the scratch. */
+bool conn_quiet(struct conn *c);
 /* Queues the owner's task when there is input: called by whoever made room. */
 void conn_unblock(struct conn *c);
 
@@ -107,9 +112,12 @@ void conn_unblock(struct conn *c);
  * was sent. */
 MUST_USE enum err conn_write(struct conn *c, const struct iovec *iov, int n);
 /* Only as much as the socket takes now; the rest stays with the caller, who is told by an event
- * when to go on. *sent is 0 while earlier output waits. */
+ * when to go on. *sent is 0 while earlier output waits. A transport takes all or nothing. */
 MUST_USE enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent);
 size_t conn_unsent(const struct conn *c);
+/* For transports: bytes for the socket as they are, behind those that wait. A failure shows as
+ * c->broken. */
+void conn_wire(struct conn *c, struct slice s);
 /* While output waits, here or in the socket's buffer: has the peer acknowledged any of it since
  * the last call? A reader may be slow for minutes before the socket is writable again. One ioctl:
  * for expired deadlines, not for the hot path. */

@@ -44,6 +44,8 @@ struct message {
     void (*run)(struct message *m);
 };
 
+struct tls_space;
+
 struct loop {
     struct ev_loop *ev;
     struct clock clock;
@@ -55,6 +57,7 @@ struct loop {
     char *scratch; /* LOOP_SCRATCH_BYTES: input of the running task */
     char *head;    /* LOOP_HEAD_BYTES: heads on their way out */
     struct chunk *spent; /* see loop_spend */
+    struct tls_space *tls; /* scratches for ciphertext, NULL until there is a TLS conn */
     struct reapable *closed;
 
     struct ev_prepare prepare;

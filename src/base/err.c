@@ -27,6 +27,10 @@ const char *err_text(enum err e)
         return "not found";
     case ERR_EXISTS:
         return "already there";
+    case ERR_TLS:
+        return "TLS handshake failed";
+    case ERR_TLS_TIMEOUT:
+        return "TLS handshake timed out";
     case ERR_SYSTEM:
         return "system error";
     }

@@ -94,9 +94,9 @@ void conn_close(struct conn *c)
     CHECK_MAGIC(c, CONN_MAGIC);
     if (c->fd < 0)
         return;
-    ev_io_stop(c->loop->ev, &c->io);
     if (c->transport)
         c->transport->close(c);
+    ev_io_stop(c->loop->ev, &c->io);
     close(c->fd);
     c->fd = -1;
     c->task = NULL;
@@ -112,6 +112,7 @@ void conn_reset(struct conn *c)
     if (c->fd < 0)
         return;
     socket_reset_on_close(c->fd);
+    c->broken = true; /* a transport must not end what we break off in an orderly way */
     conn_close(c);
 }
 
@@ -158,10 +159,23 @@ static bool would_block(void)
 static ssize_t receive(struct conn *c, void *to, size_t n)
 {
     ssize_t got;
+    if (c->transport)
+        return c->transport->recv(c, to, n);
     do
-        got = c->transport ? c->transport->recv(c, to, n) : recv(c->fd, to, n, 0);
+        got = recv(c->fd, to, n, 0);
     while (got < 0 && errno == EINTR);
+    c->readable = got == (ssize_t)n;
     return got;
+}
+
+bool conn_quiet(struct conn *c)
+{
+    char byte;
+    if (c->residue || c->broken)
+        return false;
+    if (!c->transport || !conn_has_input(c))
+        return !conn_has_input(c);
+    return receive(c, &byte, 1) < 0 && would_block();
 }
 
 /* What is received beyond what can be passed on has to be kept. */
@@ -183,7 +197,6 @@ static enum err read_scratch(struct conn *c, size_t kept, size_t max, struct sli
         max = most;
     ssize_t got = receive(c, c->loop->scratch + kept, max);
     if (got > 0) {
-        c->readable = (size_t)got == max;
         c->received_bytes += (size_t)got;
         *in = slice_of(c->loop->scratch, kept + (size_t)got);
         return OK;
@@ -274,17 +287,13 @@ static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
 {
     ssize_t sent;
     do {
-        if (c->transport) {
-            sent = c->transport->send(c, iov, n);
-        } else if (n == 1) {
+        if (n == 1) {
             sent = send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
         } else {
             struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
             sent = sendmsg(c->fd, &m, MSG_NOSIGNAL);
         }
     } while (sent < 0 && errno == EINTR);
-    if (sent > 0)
-        c->sent_bytes += (size_t)sent;
     return sent;
 }
 
@@ -301,10 +310,7 @@ static void finish_shutdown(struct conn *c)
     if (!c->shut_wanted || c->shut_done || c->out.bytes)
         return;
     c->shut_done = true;
-    if (c->transport)
-        c->transport->shutdown(c);
-    else
-        (void)shutdown(c->fd, SHUT_WR);
+    (void)shutdown(c->fd, SHUT_WR);
 }
 
 enum err conn_flush(struct conn *c)
@@ -321,6 +327,8 @@ enum err conn_flush(struct conn *c)
         ssize_t sent = transmit(c, iov, n);
         if (sent < 0)
             return would_block() ? OK : broken(c);
+        if (!c->transport)
+            c->sent_bytes += (size_t)sent;
         chunkq_consume(&c->out, &c->loop->chunks, (size_t)sent);
     }
     disarm(c, EV_WRITE);
@@ -346,6 +354,29 @@ static size_t iov_bytes(const struct iovec *iov, int n)
     return total;
 }
 
+static enum err write_plain(struct conn *c, const struct iovec *iov, int n, size_t total,
+                            size_t *sent)
+{
+    if (c->out.bytes || total == 0)
+        return OK;
+    ssize_t got = transmit(c, iov, n);
+    if (got < 0 && !would_block())
+        return broken(c);
+    *sent = got < 0 ? 0 : (size_t)got;
+    c->sent_bytes += *sent;
+    if (*sent < total)
+        arm(c, EV_WRITE);
+    return OK;
+}
+
+static enum err write_through(struct conn *c, const struct iovec *iov, int n, size_t total)
+{
+    if (total && c->transport->send(c, iov, n) != OK)
+        return broken(c);
+    c->sent_bytes += total;
+    return OK;
+}
+
 enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent)
 {
     CHECK_MAGIC(c, CONN_MAGIC);
@@ -354,24 +385,47 @@ enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t 
     if (c->broken)
         return ERR_RESET;
     size_t total = iov_bytes(iov, n);
-    if (c->out.bytes || total == 0)
+    if (!c->transport)
+        return write_plain(c, iov, n, total, sent);
+    if (c->out.bytes)
         return OK;
-    ssize_t got = transmit(c, iov, n);
-    if (got < 0 && !would_block())
-        return broken(c);
-    *sent = got < 0 ? 0 : (size_t)got;
-    if (*sent < total)
-        arm(c, EV_WRITE);
-    return OK;
+    *sent = total;
+    return write_through(c, iov, n, total);
 }
 
 enum err conn_write(struct conn *c, const struct iovec *iov, int n)
 {
-    size_t sent;
-    enum err e = conn_write_some(c, iov, n, &sent);
+    size_t sent = 0;
+    CHECK_MAGIC(c, CONN_MAGIC);
+    CHECK(c->fd >= 0 && !c->shut_wanted);
+    if (c->broken)
+        return ERR_RESET;
+    size_t total = iov_bytes(iov, n);
+    if (c->transport)
+        return write_through(c, iov, n, total);
+    enum err e = write_plain(c, iov, n, total, &sent);
     if (e == OK)
         queue_rest(c, iov, n, sent);
     return e;
+}
+
+void conn_wire(struct conn *c, struct slice s)
+{
+    struct iovec iov = {(void *)(uintptr_t)s.p, s.n};
+    ssize_t sent = 0;
+    if (c->broken || s.n == 0)
+        return;
+    if (c->out.bytes == 0)
+        sent = transmit(c, &iov, 1);
+    if (sent < 0 && !would_block()) {
+        (void)broken(c);
+        return;
+    }
+    struct slice rest = slice_from(s, sent < 0 ? 0 : (size_t)sent);
+    if (rest.n == 0)
+        return;
+    chunkq_add(&c->out, &c->loop->chunks, rest);
+    arm(c, EV_WRITE);
 }
 
 size_t conn_unsent(const struct conn *c)
@@ -392,6 +446,8 @@ bool conn_peer_took(struct conn *c)
 
 void conn_shutdown(struct conn *c)
 {
+    if (c->transport && !c->shut_wanted && !c->broken)
+        c->transport->shutdown(c);
     c->shut_wanted = true;
     if (!c->broken)
         finish_shutdown(c);

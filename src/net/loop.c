@@ -1,5 +1,7 @@
 #include "net/loop.h"
 
+#include "net/tls.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -157,6 +159,7 @@ void loop_fini(struct loop *l)
     if (l->conns.size)
         pool_fini(&l->conns);
     chunkpool_fini(&l->chunks);
+    tls_space_free(l->tls);
     free(l->scratch);
     free(l->head);
     *l = (struct loop){0};

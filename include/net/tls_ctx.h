@@ -1,0 +1,71 @@
+/* What TLS connections of one listener, or to one target group, have in common: certificates,
+ * policy, CAs, ticket keys. Wraps an SSL_CTX.
+ *
+ *   loader thread: tls_ctx_server / tls_ctx_client ─▶ snapshot ─▶ tls_accept / tls_connect (tls.h)
+ *
+ * Owner: counted references, one of the snapshot and one of each connection, so a reload frees a
+ * context when the last handshake that knew it is over. Immutable once made; any thread.
+ *
+ * Certificates. The first is the default. A client that names a host (SNI) gets the best one of
+ * those whose names match, exactly or by `*.`, in ELB's order: ECDSA before RSA, the better hash,
+ * the longer key, the longer validity; of those that the client can use. Without a match, or
+ * without a name, the default.
+ */
+#ifndef NET_TLS_CTX_H
+#define NET_TLS_CTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "net/crypto.h"
+#include "net/tls_policy.h"
+
+struct tls_ctx;
+
+/* Names of PEM files: the certificate with its chain, and its key. */
+struct tls_ctx_pair {
+    const char *certificate, *key;
+};
+
+enum tls_ctx_about { TLS_CTX_ABOUT_CERTIFICATE, TLS_CTX_ABOUT_KEY, TLS_CTX_ABOUT_REST };
+
+/* Called before the function that it was given to returns, once for each thing that is wrong or
+ * worth a warning. pair: index of what it is about, 0 for the rest. text lives until it returns. */
+struct tls_ctx_complaints {
+    void (*say)(void *to, enum tls_ctx_about about, size_t pair, bool error, const char *text);
+    void *to;
+};
+
+struct tls_ctx_server {
+    const struct tls_ctx_pair *pairs; /* at least one */
+    size_t pairs_n;
+    const struct tls_policy *policy;
+    struct slice alpn; /* in wire form, best first; empty: none */
+    struct slice id;   /* tickets are good for contexts with the same id only */
+    struct crypto_ring *tickets; /* a reference is taken; NULL: nothing is resumed */
+};
+
+struct tls_ctx_client {
+    bool verify;    /* the target's certificate and its name */
+    const char *ca; /* PEM file; NULL: those of the system */
+    struct slice alpn;
+};
+
+/* wall_s: now, to tell what has expired. NULL when there was an error. */
+MUST_USE struct tls_ctx *tls_ctx_server(const struct tls_ctx_server *o, int64_t wall_s,
+                                        const struct tls_ctx_complaints *complaints);
+MUST_USE struct tls_ctx *tls_ctx_client(const struct tls_ctx_client *o,
+                                        const struct tls_ctx_complaints *complaints);
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *x);
+void tls_ctx_unref(struct tls_ctx *x); /* NULL is fine */
+
+/* Equal settings have equal fingerprints, other ones have others. Of clients only; never 0. */
+uint64_t tls_ctx_fingerprint(const struct tls_ctx *x);
+
+/* Which certificate a client that asks for `name` and can do ECDSA (or not) gets: the index of
+ * its pair. For tests and `explain`. */
+size_t tls_ctx_pick(const struct tls_ctx *x, struct slice name, bool ecdsa);
+
+#endif

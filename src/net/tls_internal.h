@@ -1,0 +1,100 @@
+/* What the files of net/tls* know of each other. */
+#ifndef NET_TLS_INTERNAL_H
+#define NET_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+#include "net/conn.h"
+#include "net/tls_ctx.h"
+
+/* One certificate with its key and chain. */
+struct tls_certificate {
+    X509 *leaf;
+    EVP_PKEY *key;
+    STACK_OF(X509) * chain;
+    bool ecdsa;
+    unsigned hash_bits, key_bits;
+    int64_t seconds; /* length of its validity */
+    size_t pair;     /* as configured */
+};
+
+/* Complains and returns false when it cannot be served. */
+bool tls_certificate_load(struct tls_certificate *c, const struct tls_ctx_pair *files,
+                          int64_t wall_s, const struct tls_ctx_complaints *complaints);
+void tls_certificate_fini(struct tls_certificate *c);
+/* Negative: a is to be preferred. Never 0 for different pairs. */
+int tls_certificate_compare(const struct tls_certificate *a, const struct tls_certificate *b);
+/* The reason at the end of OpenSSL's queue, which is emptied. A static text, never NULL. */
+const char *tls_certificate_reason(void);
+
+/* Which certificates are for which names. */
+struct tls_name {
+    uint64_t hash;
+    char *text; /* lower case */
+    size_t n;
+    size_t rank; /* index into the certificates, best first */
+};
+
+struct tls_names {
+    struct tls_name *all; /* by hash, then rank */
+    size_t n, cap;
+};
+
+void tls_names_add(struct tls_names *t, X509 *leaf, size_t rank);
+void tls_names_ready(struct tls_names *t); /* after the last add */
+void tls_names_fini(struct tls_names *t);
+
+/* Goes through the ranks of all certificates for a name, best first. */
+struct tls_names_walk {
+    struct slice exact, wild;
+    const struct tls_name *at[2];
+    char space[2][256];
+};
+void tls_names_find(const struct tls_names *t, struct slice name, struct tls_names_walk *w);
+bool tls_names_next(const struct tls_names *t, struct tls_names_walk *w, size_t *rank);
+
+struct tls_ctx {
+    SSL_CTX *ssl;
+    atomic_uint refs;
+    bool server, verify;
+    uint64_t fingerprint;
+    struct crypto_ring *tickets;
+    EVP_CIPHER *ticket_cipher;
+    unsigned char *alpn;
+    unsigned alpn_n;
+    struct tls_certificate *certificates; /* best first */
+    size_t certificates_n;
+    size_t first; /* index of the default one */
+    struct tls_names names;
+};
+
+/* One connection. */
+struct tls {
+    SSL *ssl;
+    struct conn *conn;
+    struct tls_ctx *ctx;
+    struct slice in;     /* ciphertext that OpenSSL may take now */
+    struct chunk *rest;  /* ciphertext that was left between two calls */
+    struct list warm;    /* in the loop's list of those that hold buffers */
+    struct tls_resume *resume;
+    uint64_t resume_key;
+    const char *why;
+    int fault;   /* errno of what is to be said by the next recv */
+    bool started; /* something was received */
+    bool ready;  /* the handshake is done */
+    bool ended;  /* close_notify or FIN came: to be said by the next recv */
+    bool dead;   /* no call of OpenSSL makes sense any more */
+};
+
+/* For callbacks of the context. */
+static inline struct tls *tls_of_ssl(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
+}
+
+/* tls_resume.c: a session came from the server of this connection. */
+int tls_resume_take(SSL *ssl, SSL_SESSION *session);
+void tls_resume_offer(struct tls *t);
+
+#endif
