@@ -12,6 +12,9 @@ bool decode_is_scalar(struct schema_ctx *x, const struct schema_key *key,
 bool decode_path(struct schema_ctx *x, const struct schema_key *key,
                  const struct yaml_tree_node *node, struct slice *to);
 
+/* The same for a key's decoder; to is a struct config_file. */
+schema_decode decode_file;
+
 /* `ip:port`, `[v6]:port` or `unix:PATH`, the path taken as decode_path() does. Port 0 is refused.
  * No names. */
 bool decode_addr(struct schema_ctx *x, const struct schema_key *key,

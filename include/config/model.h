@@ -54,6 +54,7 @@ struct config_timeouts {
     uint32_t drain_ms;
     uint32_t request_head_ms;
     uint32_t connect_ms;
+    uint32_t tls_handshake_ms;
     uint32_t target_keep_alive_ms;
     uint32_t linger_ms;
     uint32_t half_close_ms;
@@ -96,9 +97,21 @@ struct config_admin {
 
 /* --- listeners --- */
 
+/* https and tls are these two with `tls` set beside them. */
 enum config_protocol {
     CONFIG_PROTOCOL_HTTP,
     CONFIG_PROTOCOL_TCP,
+};
+
+/* A file that is read when the snapshot is made. */
+struct config_file {
+    struct slice path; /* empty: none */
+    struct config_pos pos;
+};
+
+struct config_certificate {
+    struct config_file certificate; /* PEM, with its chain */
+    struct config_file key;         /* PEM */
 };
 
 enum config_desync {
@@ -209,6 +222,11 @@ struct config_listen {
 struct config_listener {
     struct slice name; /* unique */
     enum config_protocol protocol;
+    bool tls; /* https, tls */
+    struct config_certificate *certificates; /* with tls: at least one, the first is the default */
+    size_t certificates_n;
+    struct slice tls_policy; /* with tls: a name that was not looked up yet */
+    struct config_pos tls_policy_pos;
     struct config_listen *listen; /* at least one */
     size_t listen_n;
     struct config_listener_attributes attributes;
@@ -241,15 +259,28 @@ struct config_target {
     struct config_pos pos;
 };
 
+/* With https and tls groups. */
+struct config_target_tls {
+    bool verify;
+    struct config_file ca;    /* empty: the system's */
+    struct slice server_name; /* empty: the target's own name or address */
+};
+
 struct config_group {
     struct slice name; /* unique */
     enum config_protocol protocol;
+    bool tls; /* https, tls */
+    struct config_target_tls target_tls;
     struct config_group_attributes attributes;
     struct config_target *targets; /* may be none: 503 */
     size_t targets_n;
     bool used; /* by some action */
     struct config_pos pos;
     bool broken; /* as in a listener */
+};
+
+struct config_keys {
+    struct config_file tickets; /* empty: made at random */
 };
 
 struct config {
@@ -260,6 +291,7 @@ struct config {
     struct slice user; /* empty: stay who we are */
     struct config_limits limits;
     struct config_timeouts timeouts;
+    struct config_keys keys;
     struct config_log log;
     struct config_access_log access_log;
     struct config_admin admin;

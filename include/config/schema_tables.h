@@ -11,6 +11,9 @@ extern const struct schema_key schema_rule_keys[];
 extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
 
+/* Does the map say protocol: https or tls? */
+bool schema_listener_is_tls(const struct yaml_tree_node *node);
+
 schema_check schema_limits_check;     /* to: struct config_limits */
 schema_decode schema_listener_decode; /* to: struct config_listener */
 schema_decode schema_rule_decode;     /* to: struct config_rule */

@@ -46,6 +46,14 @@ bool decode_path(struct schema_ctx *x, const struct schema_key *key,
     return true;
 }
 
+void decode_file(struct schema_ctx *x, const struct schema_key *key,
+                 const struct yaml_tree_node *node, void *to)
+{
+    struct config_file *f = to;
+    f->pos = node->pos;
+    (void)decode_path(x, key, node, &f->path);
+}
+
 /* unix:PATH with the path taken from the file's directory; other texts as they are. */
 static struct slice whole_address(struct schema_ctx *x, const struct yaml_tree_node *node)
 {

@@ -229,9 +229,9 @@ static const struct schema_key attribute_keys[] = {
 /* --- group --- */
 
 static const struct schema_word protocols[] = {
-    {"http", CONFIG_PROTOCOL_HTTP, true},   {"tcp", CONFIG_PROTOCOL_TCP, true},
-    {"https", CONFIG_PROTOCOL_HTTP, false}, {"tls", CONFIG_PROTOCOL_TCP, false},
-    {"udp", CONFIG_PROTOCOL_TCP, false},    SCHEMA_WORDS_END,
+    {"http", CONFIG_PROTOCOL_HTTP, true},  {"tcp", CONFIG_PROTOCOL_TCP, true},
+    {"https", CONFIG_PROTOCOL_HTTP, true}, {"tls", CONFIG_PROTOCOL_TCP, true},
+    {"udp", CONFIG_PROTOCOL_TCP, false},   SCHEMA_WORDS_END,
 };
 
 static const struct schema_word versions[] = {
@@ -241,10 +241,35 @@ static const struct schema_word versions[] = {
     SCHEMA_WORDS_END,
 };
 
+static void decode_server_name(struct schema_ctx *x, const struct schema_key *key,
+                               const struct yaml_tree_node *node, void *to)
+{
+    struct addr ip;
+    if (!decode_is_scalar(x, key, node))
+        return;
+    *(struct slice *)to = arena_slice(x->arena, node->text);
+    if (!scalar_is_host(node->text) && addr_parse_ip(&ip, node->text, 0) != OK)
+        schema_complain(x, key, node, "is not a name");
+}
+
 static const struct schema_key tls_keys[] = {
-    NOT_BUILT("verify", SCHEMA_BOOL, "true", "the target's certificate"),
-    NOT_BUILT("ca", SCHEMA_CUSTOM, NULL, "a PEM file of CAs; default the system's"),
-    NOT_BUILT("server_name", SCHEMA_TEXT, NULL, "the name it must be for"),
+    {.name = "verify",
+     .type = SCHEMA_BOOL,
+     .def = "true",
+     .meaning = "the target's certificate and its name; false: anybody may play the target",
+     SCHEMA_AT(config_target_tls, verify)},
+    {.name = "ca",
+     .type = SCHEMA_CUSTOM,
+     .decode = decode_file,
+     .expected = "a PEM file of CAs",
+     .meaning = "a PEM file of CAs; default the system's",
+     SCHEMA_AT(config_target_tls, ca)},
+    {.name = "server_name",
+     .type = SCHEMA_CUSTOM,
+     .decode = decode_server_name,
+     .expected = "a host name or an IP address",
+     .meaning = "the name it must be for; default the target's own, or its address",
+     SCHEMA_AT(config_target_tls, server_name)},
     SCHEMA_END,
 };
 
@@ -293,7 +318,7 @@ const struct schema_key schema_group_keys[] = {
      .type = SCHEMA_WORD,
      .def = "http",
      .words = protocols,
-     .meaning = "http or tcp (https, tls, udp: not built yet)",
+     .meaning = "http, https, tcp or tls (udp: not built yet)",
      SCHEMA_AT(config_group, protocol)},
     {.name = "protocol_version",
      .type = SCHEMA_WORD,
@@ -306,7 +331,11 @@ const struct schema_key schema_group_keys[] = {
      .keys = attribute_keys,
      .meaning = "with the names of ELB",
      SCHEMA_AT(config_group, attributes)},
-    NOT_BUILT_MAP("tls", tls_keys, "to https and tls targets"),
+    {.name = "tls",
+     .type = SCHEMA_MAP,
+     .keys = tls_keys,
+     .meaning = "to https and tls targets",
+     SCHEMA_AT(config_group, target_tls)},
     NOT_BUILT_MAP("health_check", health_check_keys, "which targets are usable"),
     {.name = "targets",
      .type = SCHEMA_LIST,
@@ -320,6 +349,26 @@ const struct schema_key schema_group_keys[] = {
     SCHEMA_END,
 };
 
+/* The certificate of a unix socket must be for some name. */
+static void check_unix_names(struct schema_ctx *x, const struct config_group *g)
+{
+    for (size_t i = 0; i < g->targets_n; i++)
+        if (g->targets[i].addrs_n && addr_family(g->targets[i].addrs) == AF_UNIX)
+            report_error(x->report, g->targets[i].pos,
+                         "%s: tls.server_name is needed to verify a unix socket's certificate",
+                         g->targets[i].text.p);
+}
+
+static void check_tls(struct schema_ctx *x, const struct yaml_tree_node *node,
+                      const struct config_group *g)
+{
+    const struct yaml_tree_node *tls = yaml_tree_get(node, "tls");
+    if (tls && !g->tls)
+        report_error(x->report, tls->pos, "tls means nothing in a group without TLS");
+    if (g->tls && g->target_tls.verify && g->target_tls.server_name.n == 0)
+        check_unix_names(x, g);
+}
+
 void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
                          const struct yaml_tree_node *node, void *to)
 {
@@ -329,6 +378,9 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     (void)key;
     schema_map(x, schema_group_keys, "a target group", node, g);
     g->pos = node->pos;
+    g->tls = schema_listener_is_tls(node);
+    if (x->report->errors == errors)
+        check_tls(x, node, g);
     g->broken = x->report->errors > errors;
     if (version && g->protocol == CONFIG_PROTOCOL_TCP && !g->broken)
         report_error(x->report, version->pos, "protocol_version means nothing in a tcp group");

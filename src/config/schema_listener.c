@@ -163,10 +163,30 @@ static const struct schema_key attribute_keys[] = {
 /* --- listener --- */
 
 static const struct schema_word protocols[] = {
-    {"http", CONFIG_PROTOCOL_HTTP, true},   {"tcp", CONFIG_PROTOCOL_TCP, true},
-    {"https", CONFIG_PROTOCOL_HTTP, false}, {"tls", CONFIG_PROTOCOL_TCP, false},
-    {"udp", CONFIG_PROTOCOL_TCP, false},    SCHEMA_WORDS_END,
+    {"http", CONFIG_PROTOCOL_HTTP, true},  {"tcp", CONFIG_PROTOCOL_TCP, true},
+    {"https", CONFIG_PROTOCOL_HTTP, true}, {"tls", CONFIG_PROTOCOL_TCP, true},
+    {"udp", CONFIG_PROTOCOL_TCP, false},   SCHEMA_WORDS_END,
 };
+
+bool schema_listener_is_tls(const struct yaml_tree_node *node)
+{
+    const struct yaml_tree_node *p = yaml_tree_get(node, "protocol");
+    return p && p->kind == YAML_TREE_SCALAR &&
+           (slice_eq(p->text, SLICE("https")) || slice_eq(p->text, SLICE("tls")));
+}
+
+/* to is the whole struct config_listener. Whether there is such a policy is known to net/. */
+static void decode_policy(struct schema_ctx *x, const struct schema_key *key,
+                          const struct yaml_tree_node *node, void *to)
+{
+    struct config_listener *l = to;
+    if (!node) {
+        l->tls_policy = slice_str(key->def);
+        return;
+    }
+    l->tls_policy_pos = node->pos;
+    (void)decode_line(x, key, node, &l->tls_policy);
+}
 
 static const struct schema_word proxy_protocols[] = {
     {"off", 0, true},
@@ -177,12 +197,18 @@ static const struct schema_word proxy_protocols[] = {
 static const struct schema_key certificate_keys[] = {
     {.name = "certificate",
      .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "a PEM file with the chain"},
+     .required = true,
+     .decode = decode_file,
+     .expected = "a PEM file: the certificate and the chain that leads to its CA",
+     .meaning = "a PEM file with the chain",
+     SCHEMA_AT(config_certificate, certificate)},
     {.name = "key",
      .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "a PEM file with the private key"},
+     .required = true,
+     .decode = decode_file,
+     .expected = "a PEM file with the private key, without a password",
+     .meaning = "a PEM file with the private key",
+     SCHEMA_AT(config_certificate, key)},
     SCHEMA_END,
 };
 
@@ -222,20 +248,25 @@ const struct schema_key schema_listener_keys[] = {
      .type = SCHEMA_WORD,
      .required = true,
      .words = protocols,
-     .meaning = "http or tcp (https, tls, udp: not built yet)",
+     .meaning = "http, https, tcp or tls (udp: not built yet)",
      SCHEMA_AT(config_listener, protocol)},
     {.name = "certificates",
      .type = SCHEMA_LIST,
-     .built = SCHEMA_NOT_BUILT,
+     .min = 1,
      .keys = certificate_keys,
-     .meaning = "the first is the default, the rest by SNI"},
+     .expected = "a list of {certificate: FILE, key: FILE}",
+     .meaning = "https and tls: the first is the default, the rest by SNI",
+     SCHEMA_ITEMS(config_listener, certificates, config_certificate)},
     {.name = "ocsp",
      .type = SCHEMA_CUSTOM,
      .built = SCHEMA_NOT_BUILT,
      .meaning = "a file with the response to staple"},
     {.name = "tls_policy",
-     .type = SCHEMA_WORD,
-     .built = SCHEMA_NOT_BUILT,
+     .type = SCHEMA_CUSTOM,
+     .def = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+     .max = 64,
+     .decode = decode_policy,
+     .expected = "an ELBSecurityPolicy name, modern or intermediate",
      .meaning = "an ELBSecurityPolicy name, modern or intermediate"},
     {.name = "mutual_authentication",
      .type = SCHEMA_MAP,
@@ -297,6 +328,20 @@ static void refuse_http_attributes(struct schema_ctx *x, const struct yaml_tree_
     }
 }
 
+static void check_tls(struct schema_ctx *x, const struct yaml_tree_node *node,
+                      const struct config_listener *l)
+{
+    const char *const only[] = {"certificates", "tls_policy"};
+    for (size_t i = 0; !l->tls && i < sizeof(only) / sizeof(*only); i++) {
+        const struct yaml_tree_node *n = yaml_tree_get(node, only[i]);
+        if (n)
+            report_error(x->report, n->pos, "%s: means nothing on a listener without TLS",
+                         only[i]);
+    }
+    if (l->tls && l->certificates_n == 0)
+        report_error(x->report, l->pos, "a listener with TLS needs certificates");
+}
+
 static void adapt_to_tcp(struct schema_ctx *x, const struct yaml_tree_node *node,
                          struct config_listener *l)
 {
@@ -316,6 +361,9 @@ void schema_listener_decode(struct schema_ctx *x, const struct schema_key *key,
     schema_map(x, schema_listener_keys, "a listener", node, l);
     (void)key;
     l->pos = node->pos;
+    l->tls = schema_listener_is_tls(node);
+    if (x->report->errors == errors)
+        check_tls(x, node, l);
     l->broken = x->report->errors > errors;
     if (l->protocol == CONFIG_PROTOCOL_TCP && !l->broken)
         adapt_to_tcp(x, node, l);

@@ -223,9 +223,11 @@ static void blame_unknown_group(const struct index *ix, struct report *r,
     report_suggest(r, e, nearest_best(&near));
 }
 
-static const char *protocol_text(enum config_protocol p)
+static const char *protocol_text(enum config_protocol p, bool tls)
 {
-    return p == CONFIG_PROTOCOL_HTTP ? "http" : "tcp";
+    if (p == CONFIG_PROTOCOL_HTTP)
+        return tls ? "https" : "http";
+    return tls ? "tls" : "tcp";
 }
 
 static void resolve_group(const struct index *ix, struct report *r, const struct config_listener *l,
@@ -243,7 +245,8 @@ static void resolve_group(const struct index *ix, struct report *r, const struct
     g->used = true;
     if (g->protocol != l->protocol && !g->broken && !l->broken)
         report_error(r, ref->pos, "the %s listener \"%s\" cannot forward to the %s group \"%s\"",
-                     protocol_text(l->protocol), l->name.p, protocol_text(g->protocol), g->name.p);
+                     protocol_text(l->protocol, l->tls), l->name.p, protocol_text(g->protocol, g->tls),
+                     g->name.p);
 }
 
 /* --- actions --- */
@@ -289,8 +292,8 @@ static void check_redirect(struct report *r, const struct config_listener *l,
                            const struct config_action *a)
 {
     const struct config_redirect *d = &a->redirect;
-    bool protocol =
-        !slice_eq(d->protocol, SLICE("#{protocol}")) && !slice_eq(d->protocol, SLICE("http"));
+    bool protocol = !slice_eq(d->protocol, SLICE("#{protocol}")) &&
+                    !slice_eq(d->protocol, slice_str(protocol_text(l->protocol, l->tls)));
     bool host = !slice_eq(d->host, SLICE("#{host}")), path = !slice_eq(d->path, SLICE("/#{path}"));
     if (protocol || host || path || changes_port(l, d->port))
         return;
@@ -306,7 +309,8 @@ static void check_action(const struct index *ix, struct report *r, const struct 
     } else if (l->broken) {
         return;
     } else if (l->protocol == CONFIG_PROTOCOL_TCP) {
-        report_error(r, a->pos, "a tcp listener can only forward");
+        report_error(r, a->pos, "a %s listener can only forward",
+                     protocol_text(l->protocol, l->tls));
     } else if (a->type == CONFIG_ACTION_REDIRECT) {
         check_redirect(r, l, a);
     }
@@ -329,7 +333,8 @@ static void check_conditions(struct report *r, const struct config_listener *l,
         if (k->values_n == 0)
             continue;
         if (l->protocol == CONFIG_PROTOCOL_TCP && !l->broken)
-            report_error(r, k->pos, "%s means nothing on a tcp listener", condition_text(k->type));
+            report_error(r, k->pos, "%s means nothing on a %s listener", condition_text(k->type),
+                         protocol_text(l->protocol, l->tls));
         else if (seen & 1u << k->type)
             report_error(r, k->pos, "a rule has at most one %s, with as many values as you like",
                          condition_text(k->type));

@@ -66,7 +66,9 @@ static void test_settings_of_the_process_are_checked(void **state)
         {"timeouts: {connect: @9ms}", "from 10ms to 10m; default 10s"},
         {"timeouts: {shutdown: @86401s}", "out of range"},
         {"timeouts: {drain: @[1s]}", "drain cannot be a list"},
-        {"timeouts: {@tls_handshake: 5s}", "tls_handshake is not built in this version"},
+        {"timeouts: {tls_handshake: @9ms}", "from 10ms to 10m; default 10s"},
+        {"keys: {tickets: @[a]}", "tickets must be a single value"},
+        {"keys: {@cookies: a}", "cookies is not built in this version"},
         {"log: {level: @loud}", "one of debug, info, warning, error; default info"},
         {"log: {level: @warnin}", "did you mean \"warning\"?"},
         {"log: {output: @off}", "\"off\" cannot be used here"},
@@ -113,7 +115,9 @@ static void test_a_list_of_listeners_is_needed(void **state)
     assert_one_error("@text\n", "expected a map with the keys include, node");
 }
 
-#define GOOD "name: w, listen: \"127.0.0.1:1\", protocol: http"
+#define GOOD   "name: w, listen: \"127.0.0.1:1\", protocol: http"
+#define SECURE "name: w, listen: \"127.0.0.1:1\", protocol: https"
+#define PAIR   "{certificate: a.pem, key: a.key}"
 
 static void test_listeners_are_checked(void **state)
 {
@@ -133,10 +137,17 @@ static void test_listeners_are_checked(void **state)
         {"{name: w, listen: @\"localhost:80\", protocol: http", "is not an address"},
         {"{name: w, listen: @\":80\", protocol: http", "such as 0.0.0.0:80 or [::]:80"},
         {"@{name: w, listen: \"127.0.0.1:1\"", "the key \"protocol\" is missing"},
-        {"{name: w, listen: \"127.0.0.1:1\", protocol: @https", "\"https\" is not built"},
+        {"{name: w, listen: \"127.0.0.1:1\", protocol: @udp", "\"udp\" is not built"},
         {"{name: w, listen: \"127.0.0.1:1\", protocol: @htp", "did you mean \"http\"?"},
         {"{" GOOD ", proxy_protocol: @accept", "expected off: nothing else is built"},
-        {"{" GOOD ", @certificates: []", "certificates is not built"},
+        {"{" GOOD ", certificates: @[]", "certificates cannot be an empty list"},
+        {"{" GOOD ", certificates: @[" PAIR "]", "means nothing on a listener without TLS"},
+        {"{" GOOD ", tls_policy: @modern", "means nothing on a listener without TLS"},
+        {"@{" SECURE, "a listener with TLS needs certificates"},
+        {"{" SECURE ", certificates: [@{key: a}]", "the key \"certificate\" is missing"},
+        {"{" SECURE ", certificates: [@{certificate: a}]", "the key \"key\" is missing"},
+        {"{" SECURE ", certificates: [" PAIR "], tls_policy: @[a]", "must be a single value"},
+        {"{" SECURE ", certificates: [" PAIR "], @ocsp: a", "ocsp is not built"},
         {"{" GOOD ", attributes: {http2: @true}", "http2: \"true\" is not built"},
         {"{" GOOD ", attributes: {http2: @maybe}", "is not a switch"},
         {"{" GOOD ", attributes: {idle_timeout: @99ms}", "from 100ms to 7d; default 60s"},
@@ -296,12 +307,15 @@ static void test_target_groups_are_checked(void **state)
         {"@{name: g}", "the key \"targets\" is missing"},
         {"{name: g, targets: @~}", "targets has no value"},
         {"{name: g, targets: @x}", "[] for none"},
-        {"{name: g, targets: [], protocol: @tls}", "\"tls\" is not built"},
+        {"{name: g, targets: [], protocol: @udp}", "\"udp\" is not built"},
         {"{name: g, targets: [], protocol_version: @http2}", "\"http2\" is not built"},
         {"{name: g, targets: [], protocol: tcp, protocol_version: @http1}", "means nothing"},
         {"{name: g, targets: [], @health_check: {path: /}}", "health_check is not built"},
         {"{name: g, targets: [], @discovery: {file: x}}", "discovery is not built"},
-        {"{name: g, targets: [], @tls: {}}", "tls is not built"},
+        {"{name: g, targets: [], tls: @{}}", "tls means nothing in a group without TLS"},
+        {"{name: g, targets: [], protocol: https, tls: {server_name: @a/b}}", "is not a name"},
+        {"{name: g, targets: [], protocol: https, tls: {verify: @perhaps}}", "is not a switch"},
+        {"{name: g, targets: [@\"unix:/x\"], protocol: tls}", "tls.server_name is needed"},
         {"{name: g, targets: [], attributes: {algorithm: @weighted_random}}", "is not built"},
         {"{name: g, targets: [], attributes: {algorithm: @round-robin}}", "mean \"round_robin\"?"},
         {"{name: g, targets: [], attributes: {slow_start: @30s}}", "0s: nothing else is built"},

@@ -3,6 +3,39 @@
 
 #include "loaded.h"
 
+static void test_tls_settings_are_what_was_typed(void **state)
+{
+    (void)state;
+    struct loaded l = load_good("keys: {tickets: t.key}\n"
+                                "listeners:\n"
+                                "  - name: web\n"
+                                "    listen: \"127.0.0.1:443\"\n"
+                                "    protocol: https\n"
+                                "    certificates:\n"
+                                "      - {certificate: a.pem, key: a.key}\n"
+                                "      - {certificate: /b.pem, key: b.key}\n"
+                                "    default_action: {forward: app}\n"
+                                "target_groups:\n"
+                                "  - name: app\n"
+                                "    protocol: https\n"
+                                "    tls: {ca: ca.pem, server_name: app.internal}\n"
+                                "    targets: [\"127.0.0.1:3000\"]\n");
+    const struct config_listener *w = &l.config->listeners[0];
+    const struct config_group *g = &l.config->groups[0];
+    assert_string_equal(l.config->keys.tickets.path.p, "t.key");
+    assert_true(w->tls);
+    assert_int_equal(w->protocol, CONFIG_PROTOCOL_HTTP);
+    assert_int_equal(w->certificates_n, 2);
+    assert_string_equal(w->certificates[0].key.path.p, "a.key");
+    assert_string_equal(w->certificates[1].certificate.path.p, "/b.pem");
+    assert_int_equal(w->certificates[1].certificate.pos.line, 8);
+    assert_string_equal(w->tls_policy.p, "ELBSecurityPolicy-TLS13-1-2-Res-2021-06");
+    assert_true(g->tls && g->target_tls.verify);
+    assert_string_equal(g->target_tls.ca.path.p, "ca.pem");
+    assert_string_equal(g->target_tls.server_name.p, "app.internal");
+    unload(&l);
+}
+
 static void test_defaults_are_those_of_elb(void **state)
 {
     (void)state;
@@ -26,6 +59,7 @@ static void test_defaults_are_those_of_elb(void **state)
     assert_int_equal(c->timeouts.drain_ms, 300000);
     assert_int_equal(c->timeouts.request_head_ms, 60000);
     assert_int_equal(c->timeouts.connect_ms, 10000);
+    assert_int_equal(c->timeouts.tls_handshake_ms, 10000);
     assert_int_equal(c->timeouts.target_keep_alive_ms, 60000);
     assert_int_equal(c->timeouts.linger_ms, 5000);
     assert_int_equal(c->timeouts.half_close_ms, 60000);
@@ -370,6 +404,7 @@ static void test_a_group_reaches_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tls_settings_are_what_was_typed),
         cmocka_unit_test(test_defaults_are_those_of_elb),
         cmocka_unit_test(test_defaults_of_listeners_and_groups),
         cmocka_unit_test(test_settings_of_the_process_reach_the_model),

@@ -139,10 +139,10 @@ static void test_a_listener_that_is_wrong_is_not_blamed_twice(void **state)
 {
     (void)state;
     assert_one_error("listeners:\n"
-                     "  - {name: w, listen: \"127.0.0.1:1\", protocol: @tls,\n"
+                     "  - {name: w, listen: \"127.0.0.1:1\", protocol: @udp,\n"
                      "     default_action: {forward: db}}\n"
                      "target_groups: [{name: db, protocol: tcp, targets: []}]\n",
-                     "\"tls\" is not built");
+                     "\"udp\" is not built");
     assert_one_error("listeners:\n"
                      "  - {name: w, listen: \"127.0.0.1:1\", protocol: tcp,\n"
                      "     default_action: {forward: db}}\n"
