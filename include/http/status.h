@@ -43,6 +43,8 @@
     X(PROTOCOL_MISMATCH, "protocol_mismatch", 464, "The targets do not speak this protocol.")      \
     X(REQUEST_TIMEOUT, "request_timeout", 408, "The request did not arrive in time.")              \
     X(BODY_TIMEOUT, "body_timeout", 408, "The request body did not arrive in time.")               \
+    X(CLIENT_TLS_ERROR, "client_tls_error", 0, "The TLS handshake with the client failed.")        \
+    X(CLIENT_TLS_TIMEOUT, "client_tls_timeout", 0, "The client's TLS handshake took too long.")    \
     X(SOURCE_DENIED, "source_denied", 403, "This address may not connect.")                        \
     /* The client has left. */                                                                     \
     X(CLIENT_GONE, "client_gone", 460, "The client closed the connection.")                        \

@@ -42,6 +42,7 @@ struct crypto_ring;
 MUST_USE enum err crypto_ring_new(uint64_t now_ms, struct crypto_ring **out);
 /* ERR_SYSTEM with errno: unreadable; ERR_SYNTAX, ERR_LIMIT: *line says where. */
 MUST_USE enum err crypto_ring_load(const char *path, struct crypto_ring **out, unsigned *line);
+bool crypto_ring_rotates(const struct crypto_ring *r); /* it is not from a file */
 struct crypto_ring *crypto_ring_ref(struct crypto_ring *r);
 void crypto_ring_unref(struct crypto_ring *r); /* NULL is fine; the last one wipes the keys */
 

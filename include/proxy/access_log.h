@@ -24,7 +24,7 @@
 /* What a line says. Slices need to live only until access_log_write() returns; an empty slice, a
  * zero status and REASON_NONE are "absent" (null in JSON, `-` in combined). */
 struct access_entry {
-    struct slice type; /* "http", "ws", "tcp" */
+    struct slice type; /* "http", "ws", "tcp"; with TLS "https", "wss", "tls" */
     struct slice listener;
     struct slice client; /* addr_format() of the peer: worth keeping with the session */
     struct slice target; /* struct target: text */

@@ -15,6 +15,8 @@
 
 enum raw_side { RAW_FRONT, RAW_BACK };
 
+/* An open session whose conn is ready to be read from is a TCP connection from now on. */
+void end_raw_start(struct session *s);
 /* The session of a TCP connection. Takes fd. */
 void end_raw_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                     const struct addr *local);

@@ -46,6 +46,7 @@ struct exchange_client {
     const struct addr *local; /* what the client connected to */
     uint16_t peer_port;
     struct conn *conn;
+    struct slice tls_protocol, tls_cipher; /* static texts; empty: plain */
     struct timer *timer; /* the front's: the exchange sets it, the front hands expiry on */
 };
 

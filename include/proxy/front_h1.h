@@ -19,6 +19,11 @@
 #define FRONT_H1_DRAIN_BYTES  (64u * 1024)
 #define FRONT_H1_LINGER_BYTES (256u * 1024)
 
+/* An open session whose conn is ready to be read from now speaks HTTP/1. */
+void front_h1_start(struct session *s);
+/* The same, and its client gets the answer of `why` at once and is let go. */
+void front_h1_turn_away(struct session *s, enum reason why);
+
 /* Takes fd always. */
 void front_h1_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                      const struct addr *local);

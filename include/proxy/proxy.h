@@ -45,7 +45,7 @@ void proxy_unpin(struct proxy *p, struct snapshot *s);
  * is answered (503 on http, RST on tcp) and closed. local: the address it came in on. */
 void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                   const struct addr *local);
-/* The same at a limit: http clients get the answer of `why`, others an RST. */
+/* The same at a limit: plain http clients get the answer of `why`, others an RST. */
 void proxy_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                   const struct addr *local, enum reason why);
 

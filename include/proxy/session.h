@@ -29,6 +29,7 @@ struct session {
     uint64_t opened_ms;
     uint64_t cut_ms; /* its listener was removed: when it is cut; 0: not */
     uint64_t received_seen, sent_seen; /* what of the conn's counts is in the counters already */
+    struct slice tls_protocol, tls_cipher; /* as logged; empty: plain */
     struct addr local;
     char peer[SESSION_PEER_BYTES]; /* "10.1.2.3:4567", "[::1]:4567", "unix:"; cut if longer */
     uint8_t peer_n;
@@ -37,7 +38,7 @@ struct session {
     struct reapable reapable;
 };
 
-/* Takes fd. NULL: a limit was reached, fd is closed. run: the front's task. */
+/* Takes fd. NULL: a limit was reached, fd is closed. run: the front's task; ops may come later. */
 struct session *session_new(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                             const struct addr *local, const struct endpoint_ops *ops,
                             void (*run)(struct task *));

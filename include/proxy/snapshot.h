@@ -19,6 +19,9 @@
 #include "upstream/group.h"
 #include "upstream/registry.h"
 
+struct tls_ctx;
+struct crypto_ring;
+
 /* A listener as a snapshot has it. Identity: its name; `slot` is a small number that stands for
  * the name as long as the process lives, so counters and sessions find it again. */
 struct listener {
@@ -28,6 +31,7 @@ struct listener {
     const struct config *root;
     struct router *router; /* rules and the default action; NULL on tcp */
     struct action *tcp_action;
+    struct tls_ctx *tls; /* NULL: plain; see tls_store.h */
     struct field *overrides; /* response_headers, for http/forward.h */
     uint32_t override_count;
     uint64_t override_mask;
@@ -49,6 +53,7 @@ struct snapshot {
     struct listener **by_slot; /* NULL: no such listener in this snapshot */
     size_t groups_n;
     struct group *groups; /* same order as config->groups */
+    struct crypto_ring *tickets; /* NULL: no listener needs them */
     unsigned workers;
     struct snapshot_local *local; /* [workers] */
     unsigned unreleased;          /* workers that still hold it; control thread */
@@ -62,7 +67,7 @@ struct snapshot *snapshot_compile(struct config *config, unsigned workers);
 MUST_USE enum err snapshot_bind(struct snapshot *s, struct registry *registry,
                                 struct slot_table *slots, uint64_t generation);
 /* Control thread: the targets lose a reference; all of the memory goes. One that was never bound
- * may be freed by any thread. */
+ * may be freed by any thread; registry is then NULL. */
 void snapshot_free(struct snapshot *s, struct registry *registry);
 
 #endif

@@ -13,11 +13,15 @@
 struct member {
     struct target *target;
     struct slice zone;
+    struct slice server_name; /* what its certificate must be for; empty: its address */
+    uint64_t link_key;        /* of links to it, see link.h */
     uint16_t weight;
 };
 
 /* How connections to the targets of a group speak: chooses the back endpoint. */
 enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
+
+struct tls_ctx;
 
 struct view {
     _Alignas(64) bool built; /* workers move their cursors at every pick: a cache line each */
@@ -29,6 +33,8 @@ struct view {
 struct group {
     struct slice name;
     enum group_wire wire;
+    struct tls_ctx *tls; /* of connections to its targets; NULL: plain. Not the group's to free */
+    uint32_t tls_timeout_ms; /* of the handshake */
     uint64_t generation; /* of its snapshot */
     unsigned retries;
     uint32_t connect_timeout_ms;

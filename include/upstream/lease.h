@@ -31,7 +31,8 @@ struct lease {
                                     not to be used once the exchange has let go of that */
     struct target *target;       /* of the present try; its in-flight count keeps it alive */
     struct link *link;
-    enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM */
+    enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM,
+                     ERR_TLS, ERR_TLS_TIMEOUT */
     bool reused;  /* the link has served before */
     unsigned tries; /* so far */
     struct target *tried[LEASE_TRIES_MAX];

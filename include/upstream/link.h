@@ -1,9 +1,9 @@
 /* A link: one worker's connection to one target.
  *
- *   link_dial ─▶ CONNECTING ─▶ LEASED ⇄ IDLE ─▶ CLOSED
- *                    └────────────┴───────┴──────▲
+ *   link_dial ─▶ CONNECTING ─▶ SECURING ─▶ LEASED ⇄ IDLE ─▶ CLOSED
+ *                    └────────────┴───────────┴───────┴──────▲
  *
- * CONNECTING and LEASED: a lease holds it (upstream/lease.h is the only user). IDLE: it sits in
+ * SECURING: the TLS handshake, for groups that have one. Until LEASED is over a lease holds it (upstream/lease.h is the only user). IDLE: it sits in
  * its target's LIFO list with its read watcher armed, so a FIN or a stray byte is seen without a
  * probe and closes it. While LEASED the conn's task is that of the back endpoint.
  * Owner: the lease, or the target's idle list. Thread: the worker's. Memory goes at the reap.
@@ -14,7 +14,7 @@
 #include "net/conn.h"
 #include "upstream/group.h"
 
-enum link_state { LINK_CONNECTING, LINK_LEASED, LINK_IDLE, LINK_CLOSED };
+enum link_state { LINK_CONNECTING, LINK_SECURING, LINK_LEASED, LINK_IDLE, LINK_CLOSED };
 
 struct lease;
 
@@ -23,7 +23,8 @@ struct link {
     enum link_state state;
     struct conn *conn;
     struct target *target;
-    struct lease *lease; /* whom to tell while CONNECTING */
+    struct lease *lease; /* whom to tell while CONNECTING or SECURING */
+    uint64_t key; /* settings that it was made with: nobody with other ones gets it. 0: plain */
     struct task task;
     struct timer timer; /* connect deadline, then the idle one */
     struct list node;   /* in the target's idle list */
@@ -40,15 +41,17 @@ struct upstream {
     unsigned worker;
     uint64_t generation; /* of the newest snapshot adopted */
     struct pool links;
+    uint64_t said_ms; /* last complaint about a handshake */
 };
 
 void upstream_init(struct upstream *up, struct loop *loop, unsigned worker, unsigned limit);
 void upstream_fini(struct upstream *up);
 
-/* A warm link of the target, now LEASED, or NULL. Links with an event in hand are closed. */
-struct link *link_take_idle(struct upstream *up, struct target *t);
-/* Starts to connect; lease_link_done() is called from the link's task, never from here.
- * ERR_REFUSED, ERR_NOMEM at once. */
+/* A warm link of the target that was made with the same settings, now LEASED, or NULL. Those with
+ * others, or with an event in hand, are closed. */
+struct link *link_take_idle(struct upstream *up, struct target *t, uint64_t key);
+/* Starts to connect, for the lease's group and member; lease_link_done() is called from the link's
+ * task, never from here. ERR_REFUSED, ERR_NOMEM at once. */
 MUST_USE enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms,
                             struct lease *lease, struct link **out);
 /* Back to the idle list; the conn must be without kept input and unsent output. */

@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "net/addr.h"
+#include "net/tls.h"
 
 /* Bounds of the histogram of response times; the last bucket has none. */
 #define TARGET_BUCKETS 14
@@ -32,6 +33,7 @@ struct target_local {
     struct counter connect_errors;
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
+    struct tls_resume resume; /* only this worker looks at it */
 };
 
 /* That worker only. */

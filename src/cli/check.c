@@ -1,11 +1,12 @@
-/* `tenbin check [-c FILE] [--format text|json]`: is the file good? Reads files only: no name is
- * looked up, no address bound. Errors and warnings go to standard error, JSON to standard
- * output. */
+/* `tenbin check [-c FILE] [--format text|json]`: is the file good, and the certificates and keys that
+ * it names? Reads files only: no name is looked up, no address bound. Errors and warnings go to
+ * standard error, JSON to standard output. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "config/load.h"
+#include "proxy/tls_store.h"
 
 struct options {
     const char *path;
@@ -81,9 +82,13 @@ int check_main(int argc, char **argv)
         return rc;
     report_init(&report);
     struct config *c = load_path(o.path, &load, &report);
-    print(c, &report, o.json);
-    rc = c ? COMMANDS_OK : COMMANDS_BAD;
-    model_free(c);
+    struct snapshot *s = c ? snapshot_compile(c, 1) : NULL;
+    struct tls_store_options tls = tls_store_options_default(NULL);
+    bool good = s && tls_store_load(s, &tls, &report);
+    print(good ? c : NULL, &report, o.json);
+    rc = good ? COMMANDS_OK : COMMANDS_BAD;
+    if (s)
+        snapshot_free(s, NULL);
     report_fini(&report);
     return rc;
 }

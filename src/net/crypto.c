@@ -125,6 +125,11 @@ enum err crypto_ring_new(uint64_t now_ms, struct crypto_ring **out)
     return OK;
 }
 
+bool crypto_ring_rotates(const struct crypto_ring *r)
+{
+    return r->rotates;
+}
+
 struct crypto_ring *crypto_ring_ref(struct crypto_ring *r)
 {
     atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);

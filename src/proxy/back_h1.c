@@ -39,6 +39,7 @@ static struct forward_request context(const struct exchange *x, char *host)
         .default_host = slice_of(host, x->req.host.n ? 0 : exchange_local_host(x, host)),
         .xff_mode = (enum xff_mode)a->xff_header_processing,
         .xff_client_port = a->xff_client_port,
+        .https = x->client.tls_protocol.n > 0,
         .preserve_host_header = a->preserve_host_header,
         .drop_invalid_header_fields = a->drop_invalid_header_fields,
         .trace.epoch_s = (uint32_t)(x->start_wall_us / 1000000),

@@ -133,19 +133,25 @@ static void front_run(struct task *t)
     session_count_bytes(s);
 }
 
-void end_raw_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
-                    const struct addr *local)
+void end_raw_start(struct session *s)
 {
-    struct session *s = session_new(p, slot, fd, peer, local, &front_ops, front_run);
-    if (!s)
-        return;
     struct exchange_client client = session_client(s);
-    struct exchange *x = exchange_new(p, slot, session_snapshot(s), session_listener(s), &s->front,
-                                      &client);
+    s->front.ops = &front_ops;
+    s->task.run = front_run;
+    struct exchange *x = exchange_new(s->proxy, s->slot, session_snapshot(s), session_listener(s),
+                                      &s->front, &client);
     if (x)
         exchange_connect(x);
     else
         session_close(s, true);
+}
+
+void end_raw_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
+                    const struct addr *local)
+{
+    struct session *s = session_new(p, slot, fd, peer, local, &front_ops, front_run);
+    if (s)
+        end_raw_start(s);
 }
 
 /* ---- the target's side ---- */

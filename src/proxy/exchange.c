@@ -353,6 +353,10 @@ static enum reason reason_of(const struct lease *l)
         return REASON_NO_DESCRIPTORS;
     case ERR_TIMEOUT:
         return REASON_TARGET_CONNECT_TIMEOUT;
+    case ERR_TLS:
+        return REASON_TARGET_TLS_ERROR;
+    case ERR_TLS_TIMEOUT:
+        return REASON_TARGET_TLS_TIMEOUT;
     case ERR_RESET:
         return REASON_TARGET_RESET;
     default:

@@ -4,9 +4,12 @@
 
 static struct slice type_of(const struct exchange *x)
 {
+    bool tls = x->client.tls_protocol.n > 0;
     if (!x->raw)
-        return SLICE("http");
-    return x->req.raw.n ? SLICE("ws") : SLICE("tcp");
+        return tls ? SLICE("https") : SLICE("http");
+    if (x->req.raw.n)
+        return tls ? SLICE("wss") : SLICE("ws");
+    return tls ? SLICE("tls") : SLICE("tcp");
 }
 
 static int64_t between(uint64_t from_us, uint64_t to_us)
@@ -36,7 +39,7 @@ static struct slice value_of(const struct exchange *x, enum field_id id)
 static void fill_request(const struct exchange *x, struct access_entry *e)
 {
     e->method = x->req.method;
-    e->scheme = SLICE("http");
+    e->scheme = x->client.tls_protocol.n ? SLICE("https") : SLICE("http");
     e->host = x->req.host_norm;
     e->path = path_of(&x->req);
     if (x->req.version)
@@ -68,6 +71,8 @@ static void fill(const struct exchange *x, struct access_entry *e)
         .zone = x->node_zone,
         .target_zone = x->target_zone,
         .zone_decision = x->target_text.n ? SLICE("cross") : slice_of(NULL, 0),
+        .tls_protocol = x->client.tls_protocol,
+        .tls_cipher = x->client.tls_cipher,
         .snapshot = x->generation,
     };
     if (x->req.method.n)

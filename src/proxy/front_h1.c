@@ -508,12 +508,26 @@ static void front_run(struct task *t)
     conn_settle(f->s.conn, may_read(f));
 }
 
+void front_h1_start(struct session *s)
+{
+    s->front.ops = &ops;
+    s->task.run = front_run;
+    become_idle(container_of(s, struct front_h1, s));
+}
+
+void front_h1_turn_away(struct session *s, enum reason why)
+{
+    s->front.ops = &ops;
+    s->task.run = front_run;
+    refuse(container_of(s, struct front_h1, s), why);
+}
+
 void front_h1_accept(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                      const struct addr *local)
 {
     struct session *s = session_new(p, slot, fd, peer, local, &ops, front_run);
     if (s)
-        become_idle(container_of(s, struct front_h1, s));
+        front_h1_start(s);
 }
 
 void front_h1_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
@@ -521,5 +535,5 @@ void front_h1_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *
 {
     struct session *s = session_new(p, slot, fd, peer, local, &ops, front_run);
     if (s)
-        refuse(container_of(s, struct front_h1, s), why);
+        front_h1_turn_away(s, why);
 }

@@ -159,6 +159,8 @@ enum h1_body_result h1_body_pull(struct h1_body_in *b, struct proxy *p, struct f
     if (b->ended || want == 0)
         return H1_BODY_BLOCKED;
     enum err e = conn_read(c, want, &in);
+    if (e == ERR_EOF && c->truncated)
+        e = b->framing == FRAMING_CLOSE ? ERR_RESET : e; /* RFC 9112 9.8 */
     if (e != OK)
         return on_no_input(b, f, e);
     enum h1_body_result r = h1_body_feed(b, p, f, &in);

@@ -5,6 +5,7 @@
 #include "net/socket.h"
 #include "proxy/end_raw.h"
 #include "proxy/front_h1.h"
+#include "proxy/front_tls.h"
 
 /* ---- pins ---- */
 
@@ -148,6 +149,8 @@ void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *pee
 {
     if (!has_slot(p->snapshot, slot))
         socket_reset(fd); /* it came through a socket that is just being closed */
+    else if (p->snapshot->by_slot[slot]->tls)
+        front_tls_accept(p, slot, fd, peer, local);
     else if (is_http(p, slot))
         front_h1_accept(p, slot, fd, peer, local);
     else
@@ -157,7 +160,8 @@ void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *pee
 void proxy_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                   const struct addr *local, enum reason why)
 {
-    if (has_slot(p->snapshot, slot) && is_http(p, slot)) {
+    bool known = has_slot(p->snapshot, slot);
+    if (known && is_http(p, slot) && !p->snapshot->by_slot[slot]->tls) {
         front_h1_refuse(p, slot, fd, peer, local, why);
         return;
     }

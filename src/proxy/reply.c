@@ -80,7 +80,8 @@ enum reason reply_redirect(struct exchange *x, const struct config_redirect *r, 
     struct slice location, host = x->req.host_norm;
     if (host.n == 0)
         host = slice_of(local, exchange_local_host(x, local));
-    struct redirect_from from = {.protocol = SLICE("http"),
+    bool tls = x->client.tls_protocol.n > 0;
+    struct redirect_from from = {.protocol = tls ? SLICE("https") : SLICE("http"),
                                  .host = host,
                                  .port = addr_port(x->client.local),
                                  .path = x->req.path,

@@ -110,6 +110,8 @@ struct exchange_client session_client(struct session *s)
         .peer_port = addr_port(&s->conn->peer),
         .local = &s->local,
         .conn = s->conn,
+        .tls_protocol = s->tls_protocol,
+        .tls_cipher = s->tls_cipher,
         .timer = &s->timer,
     };
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "proxy/tls_store.h"
 
 #define SNAPSHOT_MAGIC 0x534e4150
 
@@ -16,6 +17,11 @@ static struct snapshot_local *new_locals(unsigned workers)
     return memset(l, 0, bytes);
 }
 
+static struct slice server_name(const struct config_group *c, size_t target)
+{
+    return c->target_tls.server_name.n ? c->target_tls.server_name : c->targets[target].host;
+}
+
 /* Every address of a target is a member; its target comes with the bind. */
 static void add_members(struct arena *a, struct group *g, const struct config_group *c)
 {
@@ -25,8 +31,9 @@ static void add_members(struct arena *a, struct group *g, const struct config_gr
     g->members = ARENA_ARRAY(a, struct member, n);
     for (size_t i = 0; i < c->targets_n; i++)
         for (size_t j = 0; j < c->targets[i].addrs_n; j++)
-            g->members[g->members_n++] =
-                (struct member){.zone = c->targets[i].zone, .weight = c->targets[i].weight};
+            g->members[g->members_n++] = (struct member){.zone = c->targets[i].zone,
+                                                         .server_name = server_name(c, i),
+                                                         .weight = c->targets[i].weight};
     CHECK(g->members_n == n);
 }
 
@@ -160,6 +167,7 @@ void snapshot_free(struct snapshot *s, struct registry *registry)
         CHECK(s->local[w].pins == 0);
     for (size_t i = 0; i < s->groups_n; i++)
         free_group(&s->groups[i], registry);
+    tls_store_free(s);
     model_free(s->config);
     arena_fini(&s->arena);
     free(s->local);

@@ -3,8 +3,9 @@
 #include "base/arena.h"
 #include "config/load.h"
 #include "config/resolve.h"
+#include "proxy/tls_store.h"
 
-void loading_init(struct loading *l, const char *path, const struct config *running)
+void loading_init(struct loading *l, const char *path, const struct snapshot *running)
 {
     *l = (struct loading){.path = path, .running = running};
     report_init(&l->report);
@@ -32,7 +33,7 @@ static void warn_kept(struct loading *l, const char *key)
 
 static void keep_running_values(struct loading *l, struct config *c)
 {
-    const struct config *now = l->running;
+    const struct config *now = l->running->config;
     if (c->workers != now->workers)
         warn_kept(l, "workers");
     c->workers = now->workers;
@@ -50,10 +51,20 @@ static void keep_running_values(struct loading *l, struct config *c)
 
 /* ---- */
 
+static void load_secrets(struct loading *l)
+{
+    struct tls_store_options o =
+        tls_store_options_default(l->running ? l->running->tickets : NULL);
+    if (tls_store_load(l->snapshot, &o, &l->report))
+        return;
+    snapshot_free(l->snapshot, NULL);
+    l->snapshot = NULL;
+}
+
 void loading_compile(struct loading *l, struct config *c)
 {
     struct resolve_options o = resolve_options_default();
-    o.last = l->running;
+    o.last = l->running ? l->running->config : NULL;
     o.cancelled = &l->cancelled;
     if (l->running)
         keep_running_values(l, c);
@@ -62,6 +73,7 @@ void loading_compile(struct loading *l, struct config *c)
         return;
     }
     l->snapshot = snapshot_compile(c, c->workers);
+    load_secrets(l);
 }
 
 void loading_run(struct loading *l)

@@ -78,7 +78,7 @@ static enum lease_state try_member(struct lease *l, const struct member *m, bool
 {
     choose(l, m);
     l->state = LEASE_WAIT;
-    struct link *k = warm ? link_take_idle(l->up, m->target) : NULL;
+    struct link *k = warm ? link_take_idle(l->up, m->target, m->link_key) : NULL;
     if (k)
         return ready(l, k, true);
     enum err e = link_dial(l->up, m->target, connect_timeout(l), l, &l->link);

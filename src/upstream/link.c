@@ -1,5 +1,6 @@
 #include "upstream/link.h"
 
+#include "base/log.h"
 #include "net/socket.h"
 #include "upstream/lease.h"
 
@@ -79,6 +80,49 @@ static void decide(struct link *k, enum err e)
     lease_link_done(lease, k, e);
 }
 
+/* An operator must learn why; once a second is often enough. */
+static void say_why(struct link *k)
+{
+    struct upstream *up = k->lease->up;
+    uint64_t now_ms = up->loop->clock.now_ms;
+    if (up->said_ms && now_ms - up->said_ms < 1000)
+        return;
+    up->said_ms = now_ms;
+    log_warning("target %s of %s: TLS handshake failed: %s", k->target->text.p,
+                k->target->group.p, tls_why(k->conn));
+}
+
+static void securing(struct link *k)
+{
+    struct conn *c = k->conn;
+    if (timer_take(&k->timer) && !c->readable) {
+        decide(k, ERR_TLS_TIMEOUT);
+        return;
+    }
+    enum err e = conn_flush(c) == OK ? tls_handshake(c) : ERR_RESET;
+    if (e == ERR_AGAIN) {
+        conn_settle(c, true);
+        return;
+    }
+    if (e == ERR_TLS)
+        say_why(k);
+    decide(k, e == OK ? OK : ERR_TLS);
+}
+
+static void secure(struct link *k)
+{
+    const struct lease *l = k->lease;
+    struct tls_dial d = {l->group->tls, l->member->server_name, &local_of(k)->resume};
+    enum err e = tls_connect(k->conn, &d);
+    if (e != OK) {
+        decide(k, e == ERR_NOMEM ? e : ERR_TLS);
+        return;
+    }
+    k->state = LINK_SECURING;
+    loop_timer(loop_of(k), &k->timer, l->group->tls_timeout_ms);
+    securing(k);
+}
+
 static void connecting(struct link *k)
 {
     struct conn *c = k->conn;
@@ -95,13 +139,16 @@ static void connecting(struct link *k)
     if (!c->writable)
         return;
     conn_connected(c);
-    decide(k, OK);
+    if (k->lease->group->tls)
+        secure(k);
+    else
+        decide(k, OK);
 }
 
 /* Nothing may come on an idle link: not a byte, not a FIN. */
 static void idle(struct link *k)
 {
-    if (timer_take(&k->timer) || conn_has_input(k->conn))
+    if (timer_take(&k->timer) || !conn_quiet(k->conn))
         link_close(k);
 }
 
@@ -110,6 +157,8 @@ static void link_run(struct task *t)
     struct link *k = container_of(t, struct link, task);
     if (k->state == LINK_CONNECTING)
         connecting(k);
+    else if (k->state == LINK_SECURING)
+        securing(k);
     else if (k->state == LINK_IDLE)
         idle(k);
 }
@@ -131,7 +180,7 @@ enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms, s
         return ERR_NOMEM;
     }
     *k = (struct link){.magic = LINK_MAGIC, .state = LINK_CONNECTING, .conn = c, .target = t,
-                       .lease = lease, .uses = 1, .pool = &up->links, .worker = up->worker};
+                       .lease = lease, .key = lease->member->link_key, .uses = 1, .pool = &up->links, .worker = up->worker};
     list_init(&k->node);
     task_init(&k->task, link_run);
     timer_init(&k->timer, &k->task);
@@ -144,13 +193,13 @@ enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms, s
 
 /* ---- idle list ---- */
 
-struct link *link_take_idle(struct upstream *up, struct target *t)
+struct link *link_take_idle(struct upstream *up, struct target *t, uint64_t key)
 {
     struct target_local *mine = &t->local[up->worker];
     while (!list_empty(&mine->idle)) {
         struct link *k = list_first(&mine->idle, struct link, node);
         CHECK_MAGIC(k, LINK_MAGIC);
-        if (conn_has_input(k->conn)) {
+        if (k->key != key || !conn_quiet(k->conn)) {
             link_close(k);
             continue;
         }

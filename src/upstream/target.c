@@ -60,8 +60,10 @@ void target_free(struct target *t)
 {
     CHECK_MAGIC(t, TARGET_MAGIC);
     CHECK(t->refs == 0);
-    for (unsigned w = 0; w < t->workers; w++)
+    for (unsigned w = 0; w < t->workers; w++) {
         CHECK(list_empty(&t->local[w].idle));
+        tls_resume_fini(&t->local[w].resume);
+    }
     list_del(&t->node);
     t->magic = 0;
     free((char *)(uintptr_t)t->group.p);

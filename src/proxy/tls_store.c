@@ -1,0 +1,184 @@
+#include "proxy/tls_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "config/nearest.h"
+#include "net/tls_ctx.h"
+
+#define ALPN_H1 "\x08http/1.1"
+
+struct tls_store_options tls_store_options_default(struct crypto_ring *running)
+{
+    struct clock now = {0};
+    clock_update(&now);
+    return (struct tls_store_options){running, now.now_ms, now.wall_us / 1000000};
+}
+
+/* ---- ticket keys ---- */
+
+static bool load_tickets(struct snapshot *s, const struct config_file *f, struct report *r)
+{
+    unsigned line;
+    enum err e = crypto_ring_load(f->path.p, &s->tickets, &line);
+    if (e == OK)
+        return true;
+    if (e == ERR_SYSTEM)
+        report_error(r, f->pos, "%s: %s", f->path.p, strerror(errno));
+    else if (e == ERR_LIMIT)
+        report_error(r, f->pos, "%s: line %u: more than %d keys", f->path.p, line,
+                     CRYPTO_RING_LOAD_MAX);
+    else
+        report_error(r, f->pos, "%s: line %u: a key is 64 hex digits, one a line", f->path.p,
+                     line);
+    return false;
+}
+
+static bool set_tickets(struct snapshot *s, const struct tls_store_options *o, struct report *r)
+{
+    const struct config_file *f = &s->config->keys.tickets;
+    if (f->path.n)
+        return load_tickets(s, f, r);
+    if (o->running && crypto_ring_rotates(o->running)) {
+        s->tickets = crypto_ring_ref(o->running);
+        return true;
+    }
+    return crypto_ring_new(o->now_ms, &s->tickets) == OK;
+}
+
+/* ---- listeners ---- */
+
+struct about {
+    const struct config_listener *listener;
+    const struct config_group *group;
+    struct report *report;
+};
+
+static struct config_pos place(const struct about *a, enum tls_ctx_about about, size_t pair)
+{
+    if (a->group)
+        return a->group->target_tls.ca.path.n ? a->group->target_tls.ca.pos : a->group->pos;
+    if (about == TLS_CTX_ABOUT_CERTIFICATE)
+        return a->listener->certificates[pair].certificate.pos;
+    if (about == TLS_CTX_ABOUT_KEY)
+        return a->listener->certificates[pair].key.pos;
+    return a->listener->pos;
+}
+
+static void say(void *to, enum tls_ctx_about about, size_t pair, bool error, const char *text)
+{
+    const struct about *a = to;
+    struct config_pos pos = place(a, about, pair);
+    if (error)
+        report_error(a->report, pos, "%s", text);
+    else
+        report_warning(a->report, pos, "%s", text);
+}
+
+static const struct tls_policy *find_policy(const struct config_listener *c, struct report *r)
+{
+    const char *why;
+    const struct tls_policy *p = tls_policy_find(c->tls_policy, &why);
+    if (p)
+        return p;
+    struct config_pos pos = c->tls_policy_pos;
+    struct report_entry *e =
+        why ? report_error(r, pos, "tls_policy: \"%s\" %s", c->tls_policy.p, why)
+            : report_error(r, pos, "tls_policy: \"%s\" is no policy", c->tls_policy.p);
+    struct nearest near = nearest_to(c->tls_policy);
+    const char *name;
+    for (unsigned i = 0; (name = tls_policy_name(i)); i++)
+        nearest_try(&near, name);
+    report_suggest(r, e, nearest_best(&near));
+    return NULL;
+}
+
+static void load_listener(struct snapshot *s, struct listener *l,
+                          const struct tls_store_options *o, struct report *r)
+{
+    const struct config_listener *c = l->config;
+    struct about about = {.listener = c, .report = r};
+    struct tls_ctx_complaints complaints = {say, &about};
+    bool http = c->protocol == CONFIG_PROTOCOL_HTTP;
+    struct tls_ctx_server server = {
+        .pairs_n = c->certificates_n,
+        .policy = find_policy(c, r),
+        .alpn = http ? SLICE(ALPN_H1) : slice_of(NULL, 0),
+        .id = l->name,
+        .tickets = s->tickets,
+    };
+    if (!server.policy)
+        return;
+    struct tls_ctx_pair *pairs = ARENA_ARRAY(&s->arena, struct tls_ctx_pair, c->certificates_n);
+    for (size_t i = 0; i < c->certificates_n; i++)
+        pairs[i] = (struct tls_ctx_pair){c->certificates[i].certificate.path.p,
+                                         c->certificates[i].key.path.p};
+    server.pairs = pairs;
+    l->tls = tls_ctx_server(&server, o->wall_s, &complaints);
+}
+
+/* ---- groups ---- */
+
+static void warn_unverified(const struct config_group *c, struct report *r)
+{
+    if (!c->target_tls.verify)
+        report_warning(r, c->pos,
+                       "the certificates of the targets of \"%s\" are not verified: whoever is "
+                       "on the way can read and change what is sent",
+                       c->name.p);
+}
+
+static void load_group(struct snapshot *s, struct group *g, const struct config_group *c,
+                       struct report *r)
+{
+    struct about about = {.group = c, .report = r};
+    struct tls_ctx_complaints complaints = {say, &about};
+    bool http = c->protocol == CONFIG_PROTOCOL_HTTP;
+    struct tls_ctx_client client = {
+        .verify = c->target_tls.verify,
+        .ca = c->target_tls.ca.path.n ? c->target_tls.ca.path.p : NULL,
+        .alpn = http ? SLICE(ALPN_H1) : slice_of(NULL, 0),
+    };
+    warn_unverified(c, r);
+    g->tls_timeout_ms = s->config->timeouts.tls_handshake_ms;
+    g->tls = tls_ctx_client(&client, &complaints);
+    for (size_t i = 0; g->tls && i < g->members_n; i++) {
+        struct member *m = &g->members[i];
+        m->link_key = hash_bytes(m->server_name, tls_ctx_fingerprint(g->tls)) | 1;
+    }
+}
+
+/* ---- all ---- */
+
+static bool any_tls(const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->listeners_n; i++)
+        if (s->listeners[i].config->tls)
+            return true;
+    return false;
+}
+
+bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struct report *r)
+{
+    size_t errors = r->errors;
+    if (any_tls(s) && !set_tickets(s, o, r) && r->errors == errors)
+        report_error(r, s->listeners[0].config->pos, "no randomness for ticket keys");
+    for (size_t i = 0; i < s->listeners_n; i++)
+        if (s->listeners[i].config->tls)
+            load_listener(s, &s->listeners[i], o, r);
+    for (size_t i = 0; i < s->groups_n; i++)
+        if (s->config->groups[i].tls)
+            load_group(s, &s->groups[i], &s->config->groups[i], r);
+    return r->errors == errors;
+}
+
+void tls_store_free(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->listeners_n; i++)
+        tls_ctx_unref(s->listeners[i].tls);
+    for (size_t i = 0; i < s->groups_n; i++)
+        tls_ctx_unref(s->groups[i].tls);
+    crypto_ring_unref(s->tickets);
+}
