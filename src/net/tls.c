@@ -480,6 +480,7 @@ static enum err handshake(struct tls *t)
         int r = SSL_do_handshake(t->ssl);
         if (r == 1) {
             t->ready = true;
+            tls_resume_renew(t);
             return OK;
         }
         if (!again(t, r, RECORD_BYTES))

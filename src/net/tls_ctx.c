@@ -118,6 +118,7 @@ static int seal_ticket(struct tls *t, const EVP_CIPHER *cipher, unsigned char *n
     return good ? 1 : -1;
 }
 
+/* In TLS 1.3 a ticket serves once (RFC 8446 C.4), so whoever comes with one gets another. */
 static int open_ticket(struct tls *t, const EVP_CIPHER *cipher, const unsigned char *name,
                        const unsigned char *iv, EVP_CIPHER_CTX *c, EVP_MAC_CTX *mac)
 {
@@ -130,7 +131,8 @@ static int open_ticket(struct tls *t, const EVP_CIPHER *cipher, const unsigned c
     crypto_wipe(&key, sizeof(key));
     if (!good)
         return -1;
-    return found == CRYPTO_FOUND_SEALING ? 1 : 2;
+    bool fresh = found == CRYPTO_FOUND_SEALING && SSL_version(t->ssl) < TLS1_3_VERSION;
+    return fresh ? 1 : 2;
 }
 
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *c,

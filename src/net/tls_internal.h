@@ -95,6 +95,7 @@ static inline struct tls *tls_of_ssl(const SSL *ssl)
 
 /* tls_resume.c: a session came from the server of this connection. */
 int tls_resume_take(SSL *ssl, SSL_SESSION *session);
-void tls_resume_offer(struct tls *t);
+void tls_resume_offer(struct tls *t); /* before the handshake */
+void tls_resume_renew(struct tls *t); /* after it */
 
 #endif

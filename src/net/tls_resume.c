@@ -28,6 +28,15 @@ int tls_resume_take(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* OpenSSL does not tell of the new ticket of a resumed session of TLS 1.2, and takes the old one for
+ * spent. */
+void tls_resume_renew(struct tls *t)
+{
+    if (!t->resume || !SSL_session_reused(t->ssl) || SSL_version(t->ssl) >= TLS1_3_VERSION)
+        return;
+    replace(t->resume, SSL_get1_session(t->ssl), t->resume_key);
+}
+
 void tls_resume_offer(struct tls *t)
 {
     struct tls_resume *r = t->resume;
