@@ -2,6 +2,7 @@
 
     origin = Origin()                                  answers every request 200 with a short body
     origin = Origin(reply(b"HTTP/1.1 204 No Content\r\n\r\n"))
+    origin = Origin(tls=context)                       the same behind TLS
     origin = Origin(first, second)                     the n-th connection runs the n-th script, the last for ever
 
 A script takes a Peer: it reads with the strict parser of wire.py and sends bytes as they are.
@@ -10,6 +11,7 @@ A script that raises fails the test when the origin is closed, unless it ended w
 """
 
 import socket
+import ssl
 import threading
 import time
 import traceback
@@ -103,8 +105,10 @@ class Peer(wire.Stream):
 class Origin:
     """A listening socket on a port that the kernel chose, and the scripts of its connections."""
 
-    def __init__(self, *scripts, receive_buffer=None):
+    def __init__(self, *scripts, receive_buffer=None, tls=None):
         self.scripts = scripts or (serve,)
+        self.tls = tls  # an ssl.SSLContext
+        self.handshake_errors = []
         self.connections, self.requests, self.errors = [], [], []
         self.lock = threading.Lock()
         self.threads = []
@@ -135,6 +139,8 @@ class Origin:
 
     def run(self, script, peer):
         try:
+            if self.tls and not self.shake_hands(peer):
+                return
             script(peer)
         except ConnectionError:
             peer.end = "reset"
@@ -143,6 +149,15 @@ class Origin:
                 self.errors.append(traceback.format_exc())
         finally:
             peer.sock.close()
+
+    def shake_hands(self, peer):
+        """False: the other side did not want to."""
+        try:
+            peer.sock = self.tls.wrap_socket(peer.sock, server_side=True)
+            return True
+        except (ssl.SSLError, ConnectionError) as error:
+            self.handshake_errors.append(error)
+            return False
 
     def stop_listening(self):
         """New connections are refused from now on; the port is kept until close()."""

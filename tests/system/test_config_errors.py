@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+import certs
 import lb as lb_module
 from conftest import WEB
 
@@ -33,8 +34,14 @@ def test_a_good_file_is_exit_code_0(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["minimal.yaml", "quickstart.yaml", "reference.yaml"])
-def test_the_files_we_ship_are_good(name):
-    done = lb_module.run("check", "-c", lb_module.ROOT / "conf" / name)
+def test_the_files_we_ship_are_good(tmp_path, name):
+    path = tmp_path / name
+    path.write_text((lb_module.ROOT / "conf" / name).read_text())
+    for certificate in ("site", "other"):
+        certs.make(tmp_path, certificate)
+    certs.make(tmp_path, "ca")
+    (tmp_path / "tickets.key").write_text("ab" * 32 + "\n")
+    done = lb_module.run("check", "-c", path)
     assert done.returncode == 0, done.stderr
 
 
@@ -157,7 +164,7 @@ def test_files_that_contradict_themselves_are_errors(tmp_path, text):
 
 
 LATER = [
-    ("    protocol: http\n    default", "    protocol: https\n    default"),
+    ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
     ("    targets:", "    health_check: {path: /healthz}\n    targets:"),
     ("    targets:", "    attributes: {stickiness: {type: lb_cookie}}\n    targets:"),
