@@ -207,12 +207,13 @@ static void note_failure(struct tls *t)
         t->why = X509_verify_cert_error_string(verdict);
 }
 
-/* What a call said that did not succeed. True: it is to be called again. */
+/* What a call said that did not succeed. True: it is to be called again, because room bytes of
+ * plaintext were asked for (0: no more than was received already is wanted) and something came. */
 static bool again(struct tls *t, int result, size_t room)
 {
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
-        return receive(t, room);
+        return room && receive(t, room);
     case SSL_ERROR_ZERO_RETURN:
         t->ended = true;
         return false;
@@ -254,7 +255,7 @@ static ssize_t transport_recv(struct conn *c, void *to, size_t n)
             got += (size_t)r;
             continue;
         }
-        if ((got && received) || !again(t, r, n - got))
+        if (!again(t, r, got && received ? 0 : n - got))
             break;
         received = true;
     }

@@ -434,6 +434,18 @@ static void test_a_shutdown_is_an_orderly_end_behind_all_bytes(void **state)
     part(&j);
 }
 
+static void test_an_end_in_the_same_segment_as_bytes_is_not_missed(void **state)
+{
+    (void)state;
+    struct joined j = join("modern");
+    write_all(j.s, "last", 4);
+    j.s->c->transport->shutdown(j.s->c); /* without a FIN: no event but that of the bytes */
+    turn_until(j.c, ENDED);
+    assert_int_equal(j.c->got_n, 4);
+    assert_int_equal(j.c->how, ERR_EOF);
+    part(&j);
+}
+
 static void test_a_close_says_close_notify(void **state)
 {
     (void)state;
@@ -745,6 +757,7 @@ int main(void)
         EACH(test_a_slow_reader_gets_everything_in_order),
         EACH(test_pieces_of_one_write_share_records),
         EACH(test_a_shutdown_is_an_orderly_end_behind_all_bytes),
+        EACH(test_an_end_in_the_same_segment_as_bytes_is_not_missed),
         EACH(test_a_close_says_close_notify),
         EACH(test_a_bare_fin_is_seen_as_truncation),
         EACH(test_a_reset_says_no_close_notify),
