@@ -10,13 +10,14 @@
 
 struct loading {
     const char *path;
-    const struct snapshot *running; /* NULL at the start */
+    const struct config *running; /* NULL at the start */
+    struct crypto_ring *tickets;  /* of the running snapshot; NULL: it has none */
     atomic_bool cancelled;
     struct report report;
     struct snapshot *snapshot; /* the result; NULL: the report says why, or it was cancelled */
 };
 
-void loading_init(struct loading *l, const char *path, const struct snapshot *running);
+void loading_init(struct loading *l, const char *path, const struct config *running);
 void loading_fini(struct loading *l); /* a snapshot that is still here is the caller's */
 
 /* Reads the file. NULL: the report says why. */

@@ -439,6 +439,8 @@ bool conn_peer_took(struct conn *c)
     if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &queued) < 0 || (queued == 0 && c->out.bytes == 0))
         return false;
     uint64_t acked = c->sent_bytes - (uint64_t)queued;
+    if (c->transport)
+        acked -= c->out.bytes; /* was counted when the transport took it */
     bool moved = acked != c->acked_bytes;
     c->acked_bytes = acked;
     return moved;

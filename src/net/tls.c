@@ -6,12 +6,13 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "base/flow.h"
 #include "tls_internal.h"
 
 #define RECORD_BYTES 16384u              /* the most plaintext that fits into one */
 #define RECORD_SLACK (RECORD_BYTES + 512) /* one whole record more than was asked for */
 #define IN_BYTES     (LOOP_RECV_BYTES + RECORD_SLACK)
-#define OUT_BYTES    (96u * 1024) /* a head and a full flow as ciphertext */
+#define OUT_BYTES    (FLOW_CAP_BYTES + 32u * 1024) /* a full flow as ciphertext, and a head */
 #define WARM_MAX     128          /* conns of a loop that keep OpenSSL's buffers, 34 KiB each */
 
 struct tls_space {

@@ -5,7 +5,7 @@
 #include "config/resolve.h"
 #include "proxy/tls_store.h"
 
-void loading_init(struct loading *l, const char *path, const struct snapshot *running)
+void loading_init(struct loading *l, const char *path, const struct config *running)
 {
     *l = (struct loading){.path = path, .running = running};
     report_init(&l->report);
@@ -33,7 +33,7 @@ static void warn_kept(struct loading *l, const char *key)
 
 static void keep_running_values(struct loading *l, struct config *c)
 {
-    const struct config *now = l->running->config;
+    const struct config *now = l->running;
     if (c->workers != now->workers)
         warn_kept(l, "workers");
     c->workers = now->workers;
@@ -53,8 +53,7 @@ static void keep_running_values(struct loading *l, struct config *c)
 
 static void load_secrets(struct loading *l)
 {
-    struct tls_store_options o =
-        tls_store_options_default(l->running ? l->running->tickets : NULL);
+    struct tls_store_options o = tls_store_options_default(l->tickets);
     if (tls_store_load(l->snapshot, &o, &l->report))
         return;
     snapshot_free(l->snapshot, NULL);
@@ -64,7 +63,7 @@ static void load_secrets(struct loading *l)
 void loading_compile(struct loading *l, struct config *c)
 {
     struct resolve_options o = resolve_options_default();
-    o.last = l->running ? l->running->config : NULL;
+    o.last = l->running;
     o.cancelled = &l->cancelled;
     if (l->running)
         keep_running_values(l, c);

@@ -141,7 +141,8 @@ static void begin(struct reload *r)
     struct server *s = r->server;
     CHECK(r->state == RELOAD_IDLE);
     r->state = RELOAD_LOADING;
-    loading_init(&r->loading, s->path, s->snapshots.current);
+    loading_init(&r->loading, s->path, s->snapshots.current->config);
+    r->loading.tickets = s->snapshots.current->tickets;
     r->loaded.run = on_loaded;
     if (thread_start(&r->loader, load, r) == OK)
         return;
