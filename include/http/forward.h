@@ -20,7 +20,7 @@ enum xff_mode {
 };
 
 struct forward_request {
-    struct slice client_address; /* text, IPv6 without brackets */
+    struct slice client_address; /* text, IPv6 without brackets; empty: a unix socket */
     struct slice default_host;   /* Host for HTTP/1.0 requests without one */
     struct trace_seed trace;
     uint16_t client_port;

@@ -42,7 +42,7 @@ enum exchange_state {
 /* What the front says about its client; set before exchange_request or exchange_connect. */
 struct exchange_client {
     struct slice peer;    /* "10.1.2.3:4567", as logged; all three live as long as the session */
-    struct slice peer_ip; /* the address alone, IPv6 without brackets */
+    struct slice peer_ip; /* the address alone, IPv6 without brackets; empty: a unix socket */
     const struct addr *local; /* what the client connected to */
     uint16_t peer_port;
     struct conn *conn;
@@ -61,17 +61,17 @@ struct exchange {
 
     struct endpoint *front, *back; /* back: NULL while no target is in use */
     struct flow up, down;
-    bool raw;         /* bytes without framing both ways: TCP, or after a 101 */
-    bool replied;     /* the answer is our own */
-    bool head_given;  /* a final response head went to the front */
-    bool up_closed;   /* what the client still sends is not wanted any more */
+    bool raw;          /* bytes without framing both ways: TCP, or after a 101 */
+    bool replied;      /* the answer is our own */
+    bool head_given;   /* a final response head went to the front */
+    bool up_closed;    /* what the client still sends is not wanted any more */
     bool close_client; /* the client connection ends with this exchange, whatever it asked for */
 
     struct request_head req; /* req.raw.p == NULL: TCP, or a head that was refused */
     struct response_head resp;
     struct fields up_trailers, down_trailers; /* set before the flow is ended */
     struct chunk *up_trailer_store, *down_trailer_store;
-    struct chunk *head_store; /* what req points into */
+    struct chunk *head_store;  /* what req points into */
     struct chunk *reply_store; /* what resp and the body of a reply of our own point into */
     struct chunk *name_store;  /* what the names below point into after the snapshot was let go */
 
@@ -83,8 +83,8 @@ struct exchange {
 
     /* For the log. */
     enum reason reason;
-    unsigned status;        /* sent to the client; 0: none */
-    unsigned target_status; /* 0: none came */
+    unsigned status;                         /* sent to the client; 0: none */
+    unsigned target_status;                  /* 0: none came */
     uint64_t start_us, sent_us, answered_us; /* head read, request sent, response head read */
     int64_t start_wall_us;
     uint64_t received_bytes, sent_bytes; /* of the body, or of the raw stream; heads in *_head */
@@ -143,8 +143,10 @@ void exchange_back_failed(struct exchange *x, enum reason why, bool any_byte_wri
 /* ---- shared by endpoints ---- */
 
 /* The address that the client connected to, as a Host without a port ("10.0.0.1", "[::1]"); at most
- * ADDR_TEXT_MAX octets. Returns how many. */
+ * ADDR_TEXT_MAX octets. Returns how many. "localhost" for a unix socket. */
 size_t exchange_local_host(const struct exchange *x, char *to);
+/* The listener's port; a unix socket has none and counts as the protocol's own. */
+uint16_t exchange_local_port(const struct exchange *x);
 
 /* Something moved: the idle clock starts anew. */
 static inline void exchange_progress(struct exchange *x)

@@ -213,21 +213,31 @@ static void put_client(struct h1_writer *w, const struct forward_request *c)
     h1_writer_u64(w, c->client_port);
 }
 
-/* All lines of the client in one, then the client: a target that reads one line reads them all. */
+/* All lines of the client in one, then the client: a target that reads one line reads them all. A
+ * client without an address adds nothing; then there may be nothing to say. */
 static void put_forwarded_for(struct h1_writer *w, const struct request_head *h,
                               const struct forward_request *c)
 {
+    struct slice before = SLICE("X-Forwarded-For: ");
+    bool any = false;
     if (c->xff_mode != XFF_APPEND)
         return;
-    H1_WRITER_LIT(w, "X-Forwarded-For: ");
     const struct field *l = fields_get(&h->fields, FIELD_X_FORWARDED_FOR);
     for (; l; l = fields_next(&h->fields, l)) {
+        if (!l->value.n)
+            continue;
+        h1_writer_slice(w, before);
         h1_writer_slice(w, l->value);
-        if (l->value.n)
-            H1_WRITER_LIT(w, ", ");
+        before = SLICE(", ");
+        any = true;
     }
-    put_client(w, c);
-    H1_WRITER_LIT(w, "\r\n");
+    if (c->client_address.n) {
+        h1_writer_slice(w, before);
+        put_client(w, c);
+        any = true;
+    }
+    if (any)
+        H1_WRITER_LIT(w, "\r\n");
 }
 
 static void put_forwarded(struct h1_writer *w, const struct request_head *h,

@@ -35,7 +35,7 @@ static struct forward_request context(const struct exchange *x, char *host)
     struct forward_request c = {
         .client_address = x->client.peer_ip,
         .client_port = x->client.peer_port,
-        .listener_port = addr_port(x->client.local),
+        .listener_port = exchange_local_port(x),
         .default_host = slice_of(host, x->req.host.n ? 0 : exchange_local_host(x, host)),
         .xff_mode = (enum xff_mode)a->xff_header_processing,
         .xff_client_port = a->xff_client_port,

@@ -83,7 +83,7 @@ enum reason reply_redirect(struct exchange *x, const struct config_redirect *r, 
     bool tls = x->client.tls_protocol.n > 0;
     struct redirect_from from = {.protocol = tls ? SLICE("https") : SLICE("http"),
                                  .host = host,
-                                 .port = addr_port(x->client.local),
+                                 .port = exchange_local_port(x),
                                  .path = x->req.path,
                                  .query = x->req.query};
     enum err e = redirect_location(r, &from, text, &location);

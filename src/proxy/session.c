@@ -11,9 +11,11 @@ static void format_peer(struct session *s)
     s->peer_n = (uint8_t)kept.n;
 }
 
-/* "10.1.2.3:4567" to "10.1.2.3", "[::1]:4567" to "::1". */
+/* "10.1.2.3:4567" to "10.1.2.3", "[::1]:4567" to "::1", "unix:" to nothing. */
 static struct slice without_port(struct slice peer)
 {
+    if (slice_starts(peer, SLICE("unix:")))
+        return slice_of(peer.p, 0);
     if (slice_starts(peer, SLICE("[")))
         return slice_of(peer.p + 1, slice_find(peer, ']', 0) - 1);
     return slice_upto(peer, slice_find(peer, ':', 0));

@@ -1,39 +1,60 @@
-"""A listener and a target on unix sockets."""
+"""Listeners on unix sockets, and what the kernel is asked for when a listener is a wildcard."""
 
-import origin as o
+import os
+import stat
+
 import wire
+from lb import eventually
 
-UNIX = """
-    workers: 2
+BOTH = """
     listeners:
-      - {name: web, listen: "unix:$dir/web.sock", protocol: http, default_action: {forward: app}}
-      - {name: raw, listen: "unix:$dir/raw.sock", protocol: tcp, default_action: {forward: db}}
+      - {name: web, listen: ["unix:$dir/web.sock", "0.0.0.0:$web"], protocol: http, default_action: {forward: app}}
     target_groups:
       - {name: app, protocol: http, targets: ["$app"]}
-      - {name: db, protocol: tcp, targets: ["$app"]}
-    access_log: {path: $dir/access.log, format: json, flush: 100ms}
     """
+TCP_ONLY = BOTH.replace('"unix:$dir/web.sock", ', "")
 
 
-def test_a_listener_on_a_unix_socket_serves_on_all_workers_and_over_a_reload(tenbin, origin):
-    lb = tenbin(UNIX, app=origin.address)
-    for _ in range(8):
-        client = wire.Client(str(lb.dir / "web.sock"))
-        assert client.get("/").status == 200
+def test_a_unix_listener_serves_and_adds_no_address_and_no_port(tenbin, origin):
+    web = tenbin(BOTH, app=origin.address)
+    path = web.dir / "web.sock"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o666
+    for _ in range(4):  # both workers have the socket
+        client = wire.Client(str(path))
+        assert client.get("/", host="app.example").status == 200
+        assert origin.requests[-1]["host"] == "app.example"
+        assert origin.requests[-1]["x-forwarded-for"] is None and origin.requests[-1]["x-forwarded-port"] == "80"
         client.close()
-    held = wire.Client(str(lb.dir / "web.sock"))
-    assert held.get("/").status == 200
-    lb.reload(UNIX, app=origin.address)
-    assert held.get("/").status == 200
-    assert wire.Client(str(lb.dir / "web.sock")).get("/").status == 200
-    held.close()
+    assert eventually(lambda: len(web.access_log()) == 4, "four lines")
+    assert {line["client"] for line in web.access_log()} == {"unix:"}
 
 
-def test_raw_bytes_pass_through_a_unix_socket_both_ways(tenbin, origins):
-    lb = tenbin(UNIX, app=origins(o.echo).address)
-    client = wire.Client(str(lb.dir / "raw.sock"))
-    client.send(b"x" * 100000)
-    assert client.read_exactly(100000) == b"x" * 100000
-    client.half_close()
-    client.expect_end()
+def test_the_path_goes_with_its_listener_and_with_the_process(tenbin, origin):
+    web = tenbin(BOTH, app=origin.address)
+    path = web.dir / "web.sock"
+    web.reload(TCP_ONLY)
+    assert not path.exists()
+    web.reload(BOTH)
+    assert path.exists() and web.connect().get("/").status == 200
+    web.close_clients()
+    assert web.stop() == 0
+    assert not path.exists()
+
+
+def test_a_path_that_another_process_serves_is_an_error(tenbin, origin):
+    web = tenbin(BOTH, app=origin.address)
+    other = tenbin(BOTH.replace("$dir", str(web.dir)).replace("$web", "$other"), app=origin.address, ready=False)
+    assert other.process.wait(10) == 1 and "web.sock: Address already in use" in other.stderr()
+    other.ended_by_test = True
+    assert web.connect().get("/").status == 200
+
+
+def test_http_1_0_without_a_host_on_a_wildcard_gets_the_address_it_came_to(tenbin, origin):
+    web = tenbin(BOTH, app=origin.address)
+    client = web.connect()
+    assert client.send("GET / HTTP/1.0\r\n\r\n").response().status == 200
+    assert origin.requests[-1]["host"] == f"127.0.0.1:{web.port()}"
+    client = wire.Client(str(web.dir / "web.sock"))
+    assert client.send("GET / HTTP/1.0\r\n\r\n").response().status == 200
+    assert origin.requests[-1]["host"] == "localhost"
     client.close()

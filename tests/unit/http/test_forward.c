@@ -260,6 +260,17 @@ static void test_forwarded_for_in_each_mode(void **state)
           "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n" TRACE "\r\n");
 }
 
+static void test_a_client_without_an_address_adds_nothing(void **state)
+{
+    (void)state;
+    struct forward_request c = context();
+    c.client_address = SLICE("");
+    check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &c,
+          "GET / HTTP/1.1\r\nHost: a\r\n" PROTO TRACE "\r\n");
+    check("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For:\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n", &c,
+          "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\n" PROTO TRACE "\r\n");
+}
+
 static enum reason with_addresses(unsigned n, enum xff_mode mode)
 {
     char in[1024] = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: ";
@@ -340,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_te_says_trailers_or_nothing),
         cmocka_unit_test(test_names_that_are_odd_are_dropped_when_asked),
         cmocka_unit_test(test_forwarded_for_in_each_mode),
+        cmocka_unit_test(test_a_client_without_an_address_adds_nothing),
         cmocka_unit_test(test_more_than_thirty_forwarded_addresses_are_463),
         cmocka_unit_test(test_traces_are_continued),
         cmocka_unit_test(test_a_large_head_gets_a_root_alone),
