@@ -145,7 +145,8 @@ def replay_job(program, files):
         broken = [(file, done) for file in files if (done := execute([program, file], PROGRAM_SECONDS)).code != 0]
         report = "".join(f"--- {program} {file}: exit code {done.code}\n{done.output}" for file, done in broken)
         failed = max(1, len(broken))
-        return Result(len(files) - failed, failed, report or f"--- {program}: fails on the whole corpus, on no file alone\n")
+        report = report or f"--- {program}: fails on the whole corpus, on no file alone\n"
+        return Result(len(files) - failed, failed, report)
     return job
 
 

@@ -121,6 +121,9 @@ class Demo:
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
 
+    def status(self):
+        return json.loads(self.ask("/status", self.admin)[2])
+
 
 class Unfollowed(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
@@ -225,7 +228,7 @@ def check_a_websocket_passes(demo):
 
 
 def check_admin_tells(demo):
-    status = json.loads(demo.ask("/status", demo.admin)[2])
+    status = demo.status()
     expect(sum(t["requests"] for g in status["groups"] for t in g["targets"]) >= 30, f"status: {status}")
     expect(b"tenbin_requests_total" in demo.ask("/metrics", demo.admin)[2], "no metrics")
 
@@ -237,9 +240,9 @@ def check_a_lost_instance_is_passed_over(demo):
 
 
 def check_reload(demo):
-    before = json.loads(demo.ask("/status", demo.admin)[2])["generation"]
+    before = demo.status()["generation"]
     demo.tenbin.send_signal(signal.SIGHUP)
-    demo.wait(lambda: json.loads(demo.ask("/status", demo.admin)[2])["generation"] > before or demo.tenbin.poll() is not None, "the reload")
+    demo.wait(lambda: demo.status()["generation"] > before, "the reload")
 
 
 def check_graceful_stop(demo):

@@ -116,6 +116,31 @@ target_groups:
 """
 
 
+def and_listener(text, name, listen=None):
+    """The same with one more HTTP listener in front of the same group."""
+    line = f'{{name: {name}, listen: "{listen or f"127.0.0.1:${name}"}", protocol: http, default_action: {{forward: app}}}}'
+    return text.replace("listeners:\n", f"listeners:\n  - {line}\n", 1)
+
+
+def answering(status, body, content_type="text/plain"):
+    """One listener that answers everything by itself."""
+    return f"""
+listeners:
+  - name: web
+    listen: "127.0.0.1:$web"
+    protocol: http
+    default_action: {{fixed_response: {{status_code: {status}, content_type: {content_type}, message_body: "{body}"}}}}
+"""
+
+
+def redirecting(redirect):
+    """One listener that redirects everything."""
+    return f"""
+listeners:
+  - {{name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {{redirect: {redirect}}}}}
+"""
+
+
 @pytest.fixture
 def web(tenbin, origin):
     """The shortest HTTP set-up: one listener in front of `origin`."""

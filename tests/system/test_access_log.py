@@ -106,7 +106,8 @@ def test_combined(tenbin, origin):
     answer = client.get("/a?b=c", 'User-Agent: my "agent"', "Referer: http://from.example/")
     path = web.dir / "access.log"
     eventually(lambda: path.exists() and path.read_text(), "the line")
-    match = re.fullmatch(r'(\S+) - - \[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "([^"]*)" (\d+) (\d+) "([^"]*)" "(.*)"\n', path.read_text())
+    time_form = r"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+    match = re.fullmatch(rf'(\S+) - - {time_form} "([^"]*)" (\d+) (\d+) "([^"]*)" "(.*)"\n', path.read_text())
     assert match, path.read_text()
     assert match.group(1) == "127.0.0.1" and match.group(3) == "GET /a?b=c HTTP/1.1" and match.group(4) == "200"
     assert int(match.group(5)) in (len(answer.body), len(client.received))

@@ -157,8 +157,8 @@ def with_attributes(text):
 
 # --- what the desync modes decide
 
-AMBIGUOUS = [b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
-ACCEPTABLE = [b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: \xe4\r\n\r\n"]
+AMBIGUOUS = [GET + b"Content-Length: 3\r\n\r\nabc", GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
+ACCEPTABLE = [GET + b"Content-Length: 0\r\n\r\n", GET + b"X: \xe4\r\n\r\n"]
 
 
 @pytest.mark.parametrize("data", ACCEPTABLE)
@@ -232,7 +232,9 @@ def test_a_malformed_chunked_body_is_a_400_and_never_whole_for_the_target(tenbin
 
 # --- limits: at the limit and one past it
 
-LIMITED = WEB + "limits: {request_line: 100B, header: 80B, request_head: 300B, headers: 5, trailers: 60B, chunk_line: 20B, body: 1000B}\n"
+LIMITED = WEB + """
+limits: {request_line: 100B, header: 80B, request_head: 300B, headers: 5, trailers: 60B, chunk_line: 20B, body: 1000B}
+"""
 
 
 @pytest.fixture
@@ -311,7 +313,8 @@ def test_limit_body_in_chunks(tenbin, origins, over, status):
     app = origins(o.reply(lambda r: o.response(r.body)) if not over else o.hold_broken)
     web = tenbin(LIMITED, app=app.address)
     client = web.connect()
-    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1f4\r\n%s\r\n" % (b"a" * 500) + b"%x\r\n%s\r\n0\r\n\r\n" % (500 + over, b"b" * (500 + over)))
+    chunks = b"".join(b"%x\r\n%s\r\n" % (size, bytes(size)) for size in (500, 500 + over, 0))
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
     if over:
         expect.refused(client, 413)
         web.log_line(status=413, reason="body_too_large")
@@ -339,7 +342,8 @@ def test_limit_trailers(tenbin, origins, over, status):
     app = origins(o.reply(lambda r: o.response(r.body)) if not over else o.hold_broken)
     web = tenbin(LIMITED, app=app.address)
     client = web.connect()
-    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: " + b"t" * 27 + b"\r\nB: " + b"t" * (27 + over) + b"\r\n\r\n")
+    trailers = b"A: " + b"t" * 27 + b"\r\nB: " + b"t" * (27 + over) + b"\r\n"
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
     if over:
         expect.refused(client, 431)
         web.log_line(status=431, reason="trailers_too_large")

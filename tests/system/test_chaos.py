@@ -25,7 +25,9 @@ TEXT = """
         protocol: http
         attributes: {idle_timeout: 2s}
         rules:
-          - {priority: 1, conditions: [{path_pattern: ["/fixed*"]}], action: {fixed_response: {status_code: 200, content_type: text/plain, message_body: fixed}}}
+          - priority: 1
+            conditions: [{path_pattern: ["/fixed*"]}]
+            action: {fixed_response: {status_code: 200, content_type: text/plain, message_body: fixed}}
         default_action: {forward: {target_groups: [{name: a, weight: %d}, {name: b, weight: %d}]}}
       - {name: raw, listen: "127.0.0.1:$raw", protocol: tcp, default_action: {forward: raw}}
     target_groups:
@@ -208,7 +210,8 @@ def test_nobody_gets_anothers_answer_whatever_happens(tenbin, origins):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     one, two = origins(moody(seed)), origins(moody(seed + 1))
-    lb = tenbin(TEXT % (1, 1), one=one.address, two=two.address, dead=origins.refusing().address, echo=origins(o.echo).address)
+    lb = tenbin(TEXT % (1, 1), one=one.address, two=two.address, dead=origins.refusing().address,
+                echo=origins(o.echo).address)
     clients = [Chaos(lb, seed + n) for n in range(CLIENTS)]
     threads = [threading.Thread(target=client.run) for client in clients]
     for thread in threads:

@@ -7,7 +7,7 @@ import pytest
 
 import certs
 import lb as lb_module
-from conftest import WEB
+from conftest import WEB, and_listener
 
 GOOD = """\
 listeners:
@@ -133,7 +133,8 @@ def test_actions_that_make_no_sense_are_errors(tmp_path, action):
 
 
 @pytest.mark.parametrize("rules", [
-    '[{priority: 1, conditions: [{path_pattern: ["/a"]}], action: {forward: app}}, {priority: 1, conditions: [{path_pattern: ["/b"]}], action: {forward: app}}]',
+    '[{priority: 1, conditions: [{path_pattern: ["/a"]}], action: {forward: app}},'
+    ' {priority: 1, conditions: [{path_pattern: ["/b"]}], action: {forward: app}}]',
     "[{priority: 1, conditions: [], action: {forward: app}}]",
     '[{priority: 0, conditions: [{path_pattern: ["/a"]}], action: {forward: app}}]',
     '[{priority: 1, conditions: [{path_pattern: ["/a"]}, {path_pattern: ["/b"]}], action: {forward: app}}]',
@@ -150,9 +151,10 @@ def test_rules_that_make_no_sense_are_errors(tmp_path, rules):
     GOOD + "---\nlisteners: []\n",
     "listeners: []\n",
     GOOD.replace("target_groups:\n", 'target_groups:\n  - {name: app, protocol: http, targets: []}\n'),
-    GOOD.replace("listeners:\n", 'listeners:\n  - {name: web, listen: "127.0.0.1:8081", protocol: http, default_action: {forward: app}}\n'),
-    GOOD.replace("listeners:\n", 'listeners:\n  - {name: second, listen: "0.0.0.0:8080", protocol: http, default_action: {forward: app}}\n'),
-    GOOD.replace("protocol: http\n    default_action: {forward: app}", "protocol: tcp\n    default_action: {fixed_response: {status_code: 200}}"),
+    and_listener(GOOD, "web", "127.0.0.1:8081"),
+    and_listener(GOOD, "second", "0.0.0.0:8080"),
+    GOOD.replace("protocol: http\n    default_action: {forward: app}",
+                 "protocol: tcp\n    default_action: {fixed_response: {status_code: 200}}"),
     GOOD.replace('["127.0.0.1:3000"]', '["127.0.0.1:3000", "127.0.0.1:3000"]'),
     GOOD.replace('["127.0.0.1:3000"]', "&a [*a]"),
     "- just\n- a list\n",

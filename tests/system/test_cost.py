@@ -64,7 +64,9 @@ def test_a_request_costs_four_data_calls_and_no_epoll_ctl_and_no_futex(tenbin, t
 def measure(tmp_path, target, workers, rules, paths=None):
     """Instructions a request of a tenbin that callgrind starts itself."""
     port = lb_module.PORTS.take()
-    text = lb_module.dedent(KEEP_ALIVE % (workers, rules)).replace("$web", str(port)).replace("$app", target).replace("$dir", str(tmp_path))
+    text = lb_module.dedent(KEEP_ALIVE % (workers, rules))
+    for name, value in {"$web": port, "$app": target, "$dir": tmp_path}.items():
+        text = text.replace(name, str(value))
     path = tmp_path / "tenbin.yaml"
     path.write_text(text)
     return instructions.per_request([str(lb_module.BINARY), "run", "-c", str(path)], f"http://127.0.0.1:{port}/128",

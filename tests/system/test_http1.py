@@ -8,7 +8,7 @@ import pytest
 import expect
 import origin as o
 import wire
-from conftest import WEB
+from conftest import WEB, answering
 from lb import eventually
 
 BODY_SIZES = [0, 1, 65535, 65536, 65537, 1 << 20, 10 << 20]
@@ -88,7 +88,8 @@ def test_a_request_cut_at_every_offset_is_the_same_request(tenbin, origins):
         assert client.send(request, [cut], pause=0.002).response().body == b"body", f"cut at {cut}"
     assert len(app.requests) == len(request) - 1
     for seen in app.requests:
-        expect.forwarded(seen, "POST /p HTTP/1.1", [("Host", f"a:{web.port()}"), ("X-A", "b")], [("Transfer-Encoding", "chunked")])
+        expect.forwarded(seen, "POST /p HTTP/1.1", [("Host", f"a:{web.port()}"), ("X-A", "b")],
+                         [("Transfer-Encoding", "chunked")])
         assert seen.trailers == [("X-T", "v")]
 
 
@@ -278,7 +279,8 @@ def test_the_answer_of_a_1_0_target_is_shown_as_1_1(tenbin, origins):
 # --- 1xx and Expect
 
 def test_interim_answers_pass_to_the_client(tenbin, origins):
-    app = origins(o.reply(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + o.OK))
+    app = origins(o.reply(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+                          b"HTTP/1.1 102 Processing\r\n\r\n" + o.OK))
     client = tenbin(WEB, app=app.address).connect()
     for _ in range(2):
         answer = client.get("/")
@@ -308,10 +310,7 @@ def test_expect_gets_no_100_when_no_target_can_be_reached(tenbin, origins):
 
 
 def test_expect_gets_no_100_before_a_reply_of_tenbins_own(tenbin):
-    client = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {fixed_response: {status_code: 404, content_type: text/plain, message_body: no}}}
-        """).connect()
+    client = tenbin(answering(404, "no")).connect()
     client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
     answer = client.response()
     assert (answer.status, answer.interim, answer["connection"]) == (404, [], "close")
@@ -428,7 +427,8 @@ def test_a_half_closed_client_gets_the_answers_to_all_it_pipelined(web):
     client.expect_end()
 
 
-@pytest.mark.parametrize("body", [b"Content-Length: 100\r\n\r\nonly this", b"Transfer-Encoding: chunked\r\n\r\n40\r\nonly this"])
+@pytest.mark.parametrize("body", [b"Content-Length: 100\r\n\r\nonly this",
+                                  b"Transfer-Encoding: chunked\r\n\r\n40\r\nonly this"])
 def test_a_fin_inside_a_request_body_is_a_400_in_the_log_and_the_end_for_the_target(tenbin, origins, body):
     ends = []
 
@@ -489,10 +489,7 @@ def test_a_client_that_resets_in_the_answer_ends_the_target_connection(tenbin, o
 
 # --- lingering, closing and reuse
 
-FIXED = """
-    listeners:
-      - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {fixed_response: {status_code: 403, content_type: text/plain, message_body: go away}}}
-    """
+FIXED = answering(403, "go away")
 
 
 @pytest.mark.parametrize("size, kept", [(1, True), (65536, True), (65537, False), (10 << 20, False)])

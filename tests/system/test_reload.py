@@ -10,7 +10,7 @@ import pytest
 
 import origin as o
 import wire
-from conftest import WEB
+from conftest import WEB, and_listener, answering
 from lb import die_with_parent, eventually
 from test_websocket import UPGRADE, answer_upgrade, echo_frames, open_websocket, say
 
@@ -63,7 +63,8 @@ def wrk():
 
 def changing(n):
     """The n-th configuration: other rules, other weights, other listeners than the one before."""
-    rules = "\n".join(f'      - {{priority: {i + 1}, conditions: [{{path_pattern: ["/r{i}/*"]}}], action: {{forward: app}}}}' for i in range(n % 7 + 1))
+    rules = "\n".join(f'      - {{priority: {i + 1}, conditions: [{{path_pattern: ["/r{i}/*"]}}], action: {{forward: app}}}}'
+                      for i in range(n % 7 + 1))
     extra = "".join(f'  - {{name: extra{i}, listen: "127.0.0.1:$extra{i}", protocol: http, default_action: {{forward: app}}}}\n'
                     for i in range(3) if (n + i) % 3)
     return f"""
@@ -125,10 +126,7 @@ def idle_links(lb, *targets):
 
 def test_fifty_sighups_at_once_end_with_the_newest_file(tenbin):
     def version(n):
-        return """
-            listeners:
-              - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {fixed_response: {status_code: 200, content_type: text/plain, message_body: "version %d"}}}
-            """ % n
+        return answering(200, f"version {n}")
 
     web = tenbin(version(0))
     begin = time.monotonic()
@@ -197,8 +195,7 @@ def test_a_new_listener_whose_port_is_taken_fails_the_whole_reload(tenbin, origi
         taken.listen()
         port = taken.getsockname()[1]
         web = tenbin(WEB, app=origin.address)
-        more = WEB.replace("listeners:\n", f'listeners:\n  - {{name: second, listen: "127.0.0.1:{port}", protocol: http, default_action: {{forward: app}}}}\n'
-                           '  - {name: third, listen: "127.0.0.1:$third", protocol: http, default_action: {forward: app}}\n')
+        more = and_listener(and_listener(WEB, "second", f"127.0.0.1:{port}"), "third")
         web.write(more)
         web.hup()
         eventually(lambda: web.status()["reloads"]["failed"] == 1, "the failed reload")
@@ -273,7 +270,7 @@ def test_a_target_that_left_gets_its_idle_connections_closed(tenbin, origins):
 
 
 def test_an_added_listener_serves_and_a_removed_one_is_gone(tenbin, origin):
-    two = WEB.replace("listeners:\n", 'listeners:\n  - {name: second, listen: "127.0.0.1:$second", protocol: http, default_action: {forward: app}}\n')
+    two = and_listener(WEB, "second")
     web = tenbin(WEB, app=origin.address)
     web.reload(two)
     kept, idle = web.connect("web"), web.connect("second")
@@ -295,7 +292,7 @@ def test_a_request_on_a_removed_listener_is_answered_with_close(tenbin, origins)
 
     go = []
     app = origins(slow)
-    two = WEB.replace("listeners:\n", 'listeners:\n  - {name: second, listen: "127.0.0.1:$second", protocol: http, default_action: {forward: app}}\n')
+    two = and_listener(WEB, "second")
     web = tenbin(two, app=app.address)
     client = web.connect("second")
     client.request("GET", "/")
@@ -309,29 +306,26 @@ def test_a_request_on_a_removed_listener_is_answered_with_close(tenbin, origins)
 
 def test_sessions_of_a_removed_listener_live_until_the_drain_timeout(tenbin, origins):
     app, echo = origins(both), origins(o.echo)
-    text = """
-        timeouts: {drain: 1500ms}
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {forward: app}}
-        %s
-        target_groups:
-          - {name: app, protocol: http, targets: ["$app"]}
-          - {name: raw, protocol: tcp, targets: ["$echo"]}
-        """
-    gone = '  - {name: raw, listen: "127.0.0.1:$raw", protocol: tcp, default_action: {forward: raw}}\n          - {name: second, listen: "127.0.0.1:$second", protocol: http, default_action: {forward: app}}'
-    lb = tenbin(text % gone, app=app.address, echo=echo.address)
+    with_tcp = and_listener(WEB, "second").replace("target_groups:\n", """\
+  - {name: raw, listen: "127.0.0.1:$raw", protocol: tcp, default_action: {forward: raw}}
+target_groups:
+  - {name: raw, protocol: tcp, targets: ["$echo"]}
+""")
+    drain = "timeouts: {drain: 1500ms}\n"
+    lb = tenbin(drain + with_tcp, app=app.address, echo=echo.address)
     raw, socket_client = lb.connect("raw"), lb.connect("second")
     raw.send(b"a")
     assert raw.read_exactly(1) == b"a"
     assert socket_client.request("GET", "/ws", *UPGRADE).response().status == 101
-    lb.reload(text % "")
+    lb.reload(drain + WEB)
     begin = time.monotonic()
     raw.send(b"b")
     assert raw.read_exactly(1) == b"b" and say(socket_client, b"c") == (1, b"c")
     raw.expect_gone()
     socket_client.expect_gone()
     assert 1.0 < time.monotonic() - begin < 4
-    assert {line["reason"] for line in eventually(lambda: len(lb.access_log()) == 2 and lb.access_log(), "two lines")} == {"drain_timeout"}
+    lines = eventually(lambda: len(lb.access_log()) == 2 and lb.access_log(), "two lines")
+    assert {line["reason"] for line in lines} == {"drain_timeout"}
     eventually(lambda: lb.status()["snapshots_live"] == 1, "one live snapshot")
 
 

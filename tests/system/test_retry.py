@@ -110,7 +110,8 @@ def test_an_idempotent_request_that_died_unanswered_goes_to_another_target(tenbi
     assert len(good.requests) == 4 and bad.requests
 
 
-@pytest.mark.parametrize("method, body", [("POST", b""), ("PATCH", b""), ("PURGE", b""), ("POST", b"data"), ("PUT", b"data"), ("DELETE", b"data")])
+@pytest.mark.parametrize("method, body", [("POST", b""), ("PATCH", b""), ("PURGE", b""),
+                                          ("POST", b"data"), ("PUT", b"data"), ("DELETE", b"data")])
 def test_other_requests_are_never_sent_twice(tenbin, origins, method, body):
     bad, good = origins(drop), origins()
     web = with_targets(tenbin, bad, good)

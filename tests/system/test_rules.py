@@ -5,7 +5,7 @@ import collections
 import pytest
 
 import origin as o
-from conftest import WEB
+from conftest import answering, redirecting
 
 RULES = """
     listeners:
@@ -46,7 +46,8 @@ def matched(tenbin):
 # --- host_header
 
 @pytest.mark.parametrize("value, yes, no", [
-    ("example.com", ["example.com", "EXAMPLE.com", "example.com:8080", "example.com."], ["www.example.com", "example.org", "example.comx"]),
+    ("example.com", ["example.com", "EXAMPLE.com", "example.com:8080", "example.com."],
+     ["www.example.com", "example.org", "example.comx"]),
     ("Example.COM", ["example.com"], []),
     ("*.example.com", ["a.example.com", "a.b.example.com", "A.EXAMPLE.COM:1"], ["example.com", "aexample.com"]),
     ("?.example.com", ["a.example.com"], ["ab.example.com", ".example.com"]),
@@ -80,7 +81,8 @@ def test_path_pattern(matched, value, yes, no):
     assert [p for p in no if ask(path=p) != "default"] == []
 
 
-@pytest.mark.parametrize("asked", ["/admin/x", "/%61dmin/x", "/./admin/x", "/a/../admin/x", "/a/%2e%2e/admin/x", "/admin/../admin/x"])
+@pytest.mark.parametrize("asked", ["/admin/x", "/%61dmin/x", "/./admin/x", "/a/../admin/x", "/a/%2e%2e/admin/x",
+                                   "/admin/../admin/x"])
 def test_paths_match_in_their_normal_form(matched, asked):
     assert matched(rule(1, "hit", path("/admin/*")))(path=asked) == "hit"
 
@@ -178,10 +180,7 @@ def test_the_rule_and_the_group_are_in_the_access_log(tenbin, origin):
 # --- fixed_response
 
 def test_a_fixed_response_is_what_the_file_says(tenbin):
-    client = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {fixed_response: {status_code: 503, content_type: text/html, message_body: "<h1>back soon</h1>"}}}
-        """).connect()
+    client = tenbin(answering(503, "<h1>back soon</h1>", "text/html")).connect()
     answer = client.get("/")
     assert (answer.status, answer["content-type"], answer.body) == (503, "text/html", b"<h1>back soon</h1>")
     head = client.request("HEAD", "/").response("HEAD")
@@ -198,15 +197,14 @@ def test_a_fixed_response_is_what_the_file_says(tenbin):
     ('{host: "www.#{host}"}', "/", "http://www.h.example:$port/"),
     ('{path: "/new/#{path}"}', "/old/x?y=1", "http://h.example:$port/new/old/x?y=1"),
     ('{path: "/fixed", query: ""}', "/old?y=1", "http://h.example:$port/fixed"),
-    ('{path: "/#{host}/#{path}", query: "#{query}&from=#{path}"}', "/a?b=c", "http://h.example:$port/h.example/a?b=c&from=a"),
+    ('{path: "/#{host}/#{path}", query: "#{query}&from=#{path}"}', "/a?b=c",
+     "http://h.example:$port/h.example/a?b=c&from=a"),
     ('{port: "80"}', "/x", "http://h.example/x"),
-    ('{protocol: https, host: "#{host}", port: "443", path: "/#{path}", query: "#{query}"}', "/a%2fb?x=%20", "https://h.example/a%2fb?x=%20"),
+    ('{protocol: https, host: "#{host}", port: "443", path: "/#{path}", query: "#{query}"}', "/a%2fb?x=%20",
+     "https://h.example/a%2fb?x=%20"),
 ])
 def test_redirect(tenbin, redirect, asked, location):
-    web = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {redirect: %s}}
-        """ % (redirect[:-1] + ", status_code: 302}"))
+    web = tenbin(redirecting(redirect[:-1] + ", status_code: 302}"))
     answer = web.connect().get(asked, host="h.example")
     assert answer.status == 302
     assert answer["location"] == location.replace("$port", str(web.port()))
@@ -214,29 +212,20 @@ def test_redirect(tenbin, redirect, asked, location):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_every_redirect_status(tenbin, status):
-    client = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {redirect: {protocol: https, status_code: %d}}}
-        """ % status).connect()
+    client = tenbin(redirecting("{protocol: https, status_code: %d}" % status)).connect()
     for _ in range(2):
         assert client.get("/", host="h.example").status == status
 
 
 def test_a_redirect_cannot_be_split_by_what_a_client_sends(tenbin):
-    client = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {redirect: {protocol: https, status_code: 301}}}
-        """).connect()
+    client = tenbin(redirecting("{protocol: https, status_code: 301}")).connect()
     answer = client.get("/%0d%0aSet-Cookie:%20x=y?%0d%0a", host="h.example")
     assert answer["location"] == "https://h.example/%0d%0aSet-Cookie:%20x=y?%0d%0a" and not answer.has("set-cookie")
 
 
 @pytest.mark.parametrize("size, status", [(8000, 301), (9000, 507)])
 def test_a_location_over_8_k_is_a_507(tenbin, size, status):
-    client = tenbin("""
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {redirect: {protocol: https, status_code: 301}}}
-        """).connect()
+    client = tenbin(redirecting("{protocol: https, status_code: 301}")).connect()
     assert client.get("/" + "a" * size, host="h.example").status == status
 
 

@@ -66,7 +66,7 @@ def test_connections_do_not_share_a_target_connection(tenbin, origins):
     for n, client in enumerate(clients):
         client.send(b"%03d" % n)
     assert [client.read_exactly(3) for client in clients] == [b"%03d" % n for n in range(50)]
-    assert len(target.connections) == 50 and sorted(bytes(p.received) for p in target.connections) == [b"%03d" % n for n in range(50)]
+    assert sorted(bytes(peer.received) for peer in target.connections) == [b"%03d" % n for n in range(50)]
     assert db.gauges()["in_flight app " + target.address] == 50
 
 
@@ -179,7 +179,7 @@ def test_a_silent_target_costs_two_seconds_and_the_next_one_serves(tenbin, origi
 
 def test_a_silent_connection_is_reset_at_the_idle_timeout_and_a_talking_one_is_not(tenbin, origins):
     target = origins(o.echo)
-    text = TCP.replace("protocol: tcp, default_action: {forward: app}}\n", "protocol: tcp, default_action: {forward: app}, attributes: {idle_timeout: 1s}}\n", 1)
+    text = TCP.replace("{forward: app}}", "{forward: app}, attributes: {idle_timeout: 1s}}", 1)
     db = tenbin(text, app=target.address)
     silent, talking = db.connect("db"), db.connect("db")
     begin = time.monotonic()
@@ -280,7 +280,8 @@ def transfer(lb, protocol, amount):
     """Sends and takes that much at once through tenbin; the largest RSS seen on the way."""
     client, peak = lb.connect("db"), [0]
     client.timeout(60)
-    client.send(amount.to_bytes(8, "big") if protocol == "tcp" else f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {amount}\r\n\r\n")
+    client.send(amount.to_bytes(8, "big") if protocol == "tcp"
+                else f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {amount}\r\n\r\n")
     sender = threading.Thread(target=Counted.send, args=(client.sock, amount))
     sender.start()
     if protocol == "http":
@@ -324,17 +325,18 @@ def postgres():
     server = subprocess.Popen([*run_as_postgres(), binaries / "postgres", "-D", home / "data", "-p", str(port), "-k", home,
                                "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"], cwd=home,
                               stdout=subprocess.DEVNULL, stderr=open(home / "log", "w"), preexec_fn=die_with_parent)
-    eventually(lambda: subprocess.run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], capture_output=True).returncode == 0,
-               "PostgreSQL", 30)
+    ready = [binaries / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+    eventually(lambda: subprocess.run(ready, capture_output=True).returncode == 0, "PostgreSQL", 30)
     yield port
-    subprocess.run([*run_as_postgres(), binaries / "pg_ctl", "stop", "-D", home / "data", "-m", "immediate"], capture_output=True, cwd=home)
+    subprocess.run([*run_as_postgres(), binaries / "pg_ctl", "stop", "-D", home / "data", "-m", "immediate"],
+                   capture_output=True, cwd=home)
     server.wait(10)
     shutil.rmtree(home, ignore_errors=True)
 
 
 def psql(port, sql):
-    done = subprocess.run(["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "tester", "-d", "postgres"],
-                          input=sql, text=True, capture_output=True, timeout=60)
+    done = subprocess.run(["psql", "-XAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "tester",
+                           "postgres"], input=sql, text=True, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -347,7 +349,8 @@ def test_postgresql_serves_psql_through_tenbin(tenbin, postgres):
     through, direct = (psql(port, "select * from t order by n;") for port in (db.port("db"), postgres))
     assert through == direct and len(through) > 6_000_000
     rows = "".join(f"{n}\t{'x' * 100}\n" for n in range(50000))
-    assert "50000" in psql(db.port("db"), f"create table u (n int, s text);\ncopy u from stdin;\n{rows}\\.\nselect count(*) from u;")
+    copied = f"create table u (n int, s text);\ncopy u from stdin;\n{rows}\\.\nselect count(*) from u;"
+    assert "50000" in psql(db.port("db"), copied)
     threads = [threading.Thread(target=psql, args=(db.port("db"), "select pg_sleep(0.2);")) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -363,7 +366,8 @@ def redis(tmp_path):
     port = PORTS.take()
     server = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                                "--dir", tmp_path], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    eventually(lambda: subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True).stdout == b"PONG\n", "Redis", 20)
+    ping = ["redis-cli", "-p", str(port), "ping"]
+    eventually(lambda: subprocess.run(ping, capture_output=True).stdout == b"PONG\n", "Redis", 20)
     yield port
     server.terminate()
     server.wait(10)
@@ -389,6 +393,6 @@ def test_redis_serves_redis_cli_through_tenbin(tenbin, redis):
 
 def test_redis_benchmark_finds_no_error(tenbin, redis):
     db = tenbin(TCP, app=f"127.0.0.1:{redis}")
-    done = subprocess.run(["redis-benchmark", "-p", str(db.port("db")), "-n", "5000", "-c", "50", "-P", "10", "-q", "-t", "set,get,lpush,lrange_100"],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["redis-benchmark", "-p", str(db.port("db")), "-n", "5000", "-c", "50", "-P", "10", "-q",
+                           "-t", "set,get,lpush,lrange_100"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr

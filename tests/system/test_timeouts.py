@@ -7,6 +7,7 @@ import pytest
 import expect
 import origin as o
 import wire
+from conftest import answering
 from lb import eventually
 
 TEXT = """
@@ -270,11 +271,7 @@ def test_idle_target_connections_end_at_target_keep_alive(slow):
 
 
 def test_a_client_that_lingers_is_dropped_at_the_linger_timeout(tenbin):
-    web = tenbin("""
-        timeouts: {linger: 1s}
-        listeners:
-          - {name: web, listen: "127.0.0.1:$web", protocol: http, default_action: {fixed_response: {status_code: 403, content_type: text/plain, message_body: no}}}
-        """)
+    web = tenbin(answering(403, "no") + "timeouts: {linger: 1s}\n")
     client = web.connect().send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
     assert client.response().status == 403
     client.expect_end()
