@@ -186,28 +186,35 @@ static bool usable(SSL *ssl, const struct tls_certificate *c)
     return SSL_check_chain(ssl, c->leaf, c->key, c->chain) & CERT_PKEY_VALID;
 }
 
-static size_t best_for(SSL *ssl, const struct tls_ctx *x, struct slice name)
+/* Without a connection only the kind of key decides. */
+static bool fits(SSL *ssl, bool ecdsa, const struct tls_certificate *c)
+{
+    return ssl ? usable(ssl, c) : ecdsa || !c->ecdsa;
+}
+
+/* The best one that fits; if none does, the best one; without a match, the default. */
+static size_t choose(const struct tls_ctx *x, struct slice name, SSL *ssl, bool ecdsa)
 {
     struct tls_names_walk w;
-    size_t rank, first = x->first;
+    size_t rank, best = x->first;
     bool any = false;
     tls_names_find(&x->names, name, &w);
     while (tls_names_next(&x->names, &w, &rank)) {
+        bool more = w.at[0] || w.at[1];
         if (!any)
-            first = rank;
-        any = true;
-        bool only = !w.at[0] && !w.at[1] && rank == first;
-        if (only || usable(ssl, &x->certificates[rank]))
+            best = rank;
+        if ((!any && !more) || fits(ssl, ecdsa, &x->certificates[rank]))
             return rank;
+        any = true;
     }
-    return first;
+    return best;
 }
 
 static int on_certificate(SSL *ssl, void *arg)
 {
     const struct tls_ctx *x = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    size_t best = name ? best_for(ssl, x, slice_str(name)) : x->first;
+    size_t best = name ? choose(x, slice_str(name), ssl, true) : x->first;
     if (best == x->first)
         return 1;
     const struct tls_certificate *c = &x->certificates[best];
@@ -224,18 +231,7 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 
 size_t tls_ctx_pick(const struct tls_ctx *x, struct slice name, bool ecdsa)
 {
-    struct tls_names_walk w;
-    size_t rank, first = x->first;
-    bool any = false;
-    tls_names_find(&x->names, name, &w);
-    while (tls_names_next(&x->names, &w, &rank)) {
-        if (!any)
-            first = rank;
-        any = true;
-        if (ecdsa || !x->certificates[rank].ecdsa)
-            return x->certificates[rank].pair;
-    }
-    return x->certificates[first].pair;
+    return x->certificates[choose(x, name, NULL, ecdsa)].pair;
 }
 
 static int compare(const void *a, const void *b)

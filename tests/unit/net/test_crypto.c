@@ -14,22 +14,6 @@
 #define KEY_A "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"
 #define KEY_B "ff02030405060708090A0B0C0D0E0F101112131415161718191a1b1c1d1e1f20"
 
-static struct certs dir;
-
-static int setup(void **state)
-{
-    (void)state;
-    certs_init(&dir);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    certs_fini(&dir);
-    return 0;
-}
-
 static struct crypto_key seal(struct crypto_ring *r, uint64_t now_ms)
 {
     struct crypto_key k;
@@ -95,7 +79,7 @@ static struct crypto_ring *load(const char *text)
 {
     struct crypto_ring *r;
     unsigned line;
-    assert_int_equal(crypto_ring_load(certs_write_text(&dir, "keys", text), &r, &line), OK);
+    assert_int_equal(crypto_ring_load(certs_write_text(&certs_dir, "keys", text), &r, &line), OK);
     return r;
 }
 
@@ -131,13 +115,13 @@ static void test_a_bad_key_file_is_refused_with_its_line(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct crypto_ring *r;
         unsigned line;
-        const char *path = certs_write_text(&dir, "keys", rows[i].text);
+        const char *path = certs_write_text(&certs_dir, "keys", rows[i].text);
         assert_int_equal(crypto_ring_load(path, &r, &line), ERR_SYNTAX);
         assert_int_equal(line, rows[i].line);
     }
     struct crypto_ring *r;
     unsigned line;
-    assert_int_equal(crypto_ring_load(certs_path(&dir, "missing"), &r, &line), ERR_SYSTEM);
+    assert_int_equal(crypto_ring_load(certs_path(&certs_dir, "missing"), &r, &line), ERR_SYSTEM);
 }
 
 static void test_a_file_of_16_keys_is_good_and_of_17_is_not(void **state)
@@ -150,7 +134,7 @@ static void test_a_file_of_16_keys_is_good_and_of_17_is_not(void **state)
     strcat(text, KEY_A "\n");
     struct crypto_ring *r;
     unsigned line;
-    assert_int_equal(crypto_ring_load(certs_write_text(&dir, "keys", text), &r, &line), ERR_LIMIT);
+    assert_int_equal(crypto_ring_load(certs_write_text(&certs_dir, "keys", text), &r, &line), ERR_LIMIT);
     assert_int_equal(line, 17);
 }
 
@@ -200,5 +184,5 @@ int main(void)
         cmocka_unit_test(test_a_file_of_16_keys_is_good_and_of_17_is_not),
         cmocka_unit_test(test_threads_never_see_half_a_key),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, certs_setup, certs_teardown);
 }

@@ -11,22 +11,6 @@
 #include "net/tls_ctx.h"
 #include "support/certs.h"
 
-static struct certs dir;
-
-static int setup(void **state)
-{
-    (void)state;
-    certs_init(&dir);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    certs_fini(&dir);
-    return 0;
-}
-
 /* ---- what is said ---- */
 
 struct said {
@@ -81,8 +65,8 @@ static void make_store(void)
         char name[2][16];
         snprintf(name[0], sizeof(name[0]), "%zu.pem", i);
         snprintf(name[1], sizeof(name[1]), "%zu.key", i);
-        strcpy(paths[i][0], certs_write(&dir, name[0], (const struct cert *const[]){&c, NULL}));
-        strcpy(paths[i][1], certs_write_key(&dir, name[1], &c, NULL));
+        strcpy(paths[i][0], certs_write(&certs_dir, name[0], (const struct cert *const[]){&c, NULL}));
+        strcpy(paths[i][1], certs_write_key(&certs_dir, name[1], &c, NULL));
         store[i] = (struct tls_ctx_pair){paths[i][0], paths[i][1]};
         certs_free(&c);
     }
@@ -179,12 +163,12 @@ static void test_what_cannot_be_served_is_refused_with_file_and_reason(void **st
     (void)state;
     struct bad b;
     make_bad(&b);
-    const char *key = certs_write_key(&dir, "leaf.key", &b.leaf, NULL);
-    const char *good = certs_write(&dir, "good.pem", (const struct cert *const[]){&b.leaf, NULL});
-    const char *text = certs_write_text(&dir, "text.pem", "no certificate\n");
-    const char *locked = certs_write_key(&dir, "locked.key", &b.leaf, "secret");
-    const char *other = certs_write_key(&dir, "other.key", &b.other, NULL);
-    const char *missing = certs_path(&dir, "missing.pem");
+    const char *key = certs_write_key(&certs_dir, "leaf.key", &b.leaf, NULL);
+    const char *good = certs_write(&certs_dir, "good.pem", (const struct cert *const[]){&b.leaf, NULL});
+    const char *text = certs_write_text(&certs_dir, "text.pem", "no certificate\n");
+    const char *locked = certs_write_key(&certs_dir, "locked.key", &b.leaf, "secret");
+    const char *other = certs_write_key(&certs_dir, "other.key", &b.other, NULL);
+    const char *missing = certs_path(&certs_dir, "missing.pem");
     refused(missing, key, TLS_CTX_ABOUT_CERTIFICATE, "No such file");
     refused(text, key, TLS_CTX_ABOUT_CERTIFICATE, "no certificates in PEM form");
     refused(good, missing, TLS_CTX_ABOUT_KEY, "No such file");
@@ -192,15 +176,15 @@ static void test_what_cannot_be_served_is_refused_with_file_and_reason(void **st
     refused(good, locked, TLS_CTX_ABOUT_KEY, "without a password");
     refused(good, other, TLS_CTX_ABOUT_KEY, "does not belong to the certificate");
     const struct cert *const wrong[] = {&b.leaf, &b.other, NULL};
-    refused(certs_write(&dir, "wrong.pem", wrong), key, TLS_CTX_ABOUT_CERTIFICATE,
+    refused(certs_write(&certs_dir, "wrong.pem", wrong), key, TLS_CTX_ABOUT_CERTIFICATE,
             "certificate 2 of the chain (/CN=other.test) is not the issuer of the one before it");
     const struct cert *const skipped[] = {&b.leaf, &b.root, NULL};
-    refused(certs_write(&dir, "skipped.pem", skipped), key, TLS_CTX_ABOUT_CERTIFICATE,
+    refused(certs_write(&certs_dir, "skipped.pem", skipped), key, TLS_CTX_ABOUT_CERTIFICATE,
             "is not the issuer");
     struct cert late = certs_make(&(struct cert_spec){.cn = "leaf.test", .issuer = &b.old});
     const struct cert *const expired[] = {&late, &b.old, NULL};
-    refused(certs_write(&dir, "expired.pem", expired),
-            certs_write_key(&dir, "late.key", &late, NULL), TLS_CTX_ABOUT_CERTIFICATE,
+    refused(certs_write(&certs_dir, "expired.pem", expired),
+            certs_write_key(&certs_dir, "late.key", &late, NULL), TLS_CTX_ABOUT_CERTIFICATE,
             "certificate 2 of the chain (/CN=middle) has expired");
     certs_free(&late);
     free_bad(&b);
@@ -210,8 +194,8 @@ static void test_a_weak_key_is_refused(void **state)
 {
     (void)state;
     struct cert weak = certs_make(&(struct cert_spec){.cn = "weak.test", .rsa_bits = 1024});
-    const char *key = certs_write_key(&dir, "weak.key", &weak, NULL);
-    refused(certs_write(&dir, "weak.pem", (const struct cert *const[]){&weak, NULL}), key,
+    const char *key = certs_write_key(&certs_dir, "weak.key", &weak, NULL);
+    refused(certs_write(&certs_dir, "weak.pem", (const struct cert *const[]){&weak, NULL}), key,
             TLS_CTX_ABOUT_CERTIFICATE, "not fit for use");
     certs_free(&weak);
 }
@@ -223,8 +207,8 @@ static void test_a_whole_chain_is_good(void **state)
     struct said said;
     make_bad(&b);
     const struct cert *const chain[] = {&b.leaf, &b.middle, &b.root, NULL};
-    const struct tls_ctx_pair pair = {certs_write(&dir, "chain.pem", chain),
-                                      certs_write_key(&dir, "leaf.key", &b.leaf, NULL)};
+    const struct tls_ctx_pair pair = {certs_write(&certs_dir, "chain.pem", chain),
+                                      certs_write_key(&certs_dir, "leaf.key", &b.leaf, NULL)};
     struct tls_ctx *x = load(&pair, 1, "modern", &said);
     assert_non_null(x);
     assert_int_equal(said.errors + said.warnings, 0);
@@ -238,8 +222,8 @@ static void warns(int from_day, int days, const char *words)
     struct cert c =
         certs_make(&(struct cert_spec){.cn = "leaf.test", .from_day = from_day, .days = days});
     const struct tls_ctx_pair pair = {
-        certs_write(&dir, "c.pem", (const struct cert *const[]){&c, NULL}),
-        certs_write_key(&dir, "c.key", &c, NULL)};
+        certs_write(&certs_dir, "c.pem", (const struct cert *const[]){&c, NULL}),
+        certs_write_key(&certs_dir, "c.key", &c, NULL)};
     struct tls_ctx *x = load(&pair, 1, "modern", &said);
     assert_non_null(x);
     assert_int_equal(said.errors, 0);
@@ -317,5 +301,5 @@ int main(void)
         cmocka_unit_test(test_every_policy_that_is_offered_can_be_served),
         cmocka_unit_test(test_equal_settings_have_equal_fingerprints),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, certs_setup, certs_teardown);
 }

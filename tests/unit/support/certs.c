@@ -32,6 +32,22 @@ void certs_fini(struct certs *c)
     rmdir(c->dir);
 }
 
+struct certs certs_dir;
+
+int certs_setup(void **state)
+{
+    (void)state;
+    certs_init(&certs_dir);
+    return 0;
+}
+
+int certs_teardown(void **state)
+{
+    (void)state;
+    certs_fini(&certs_dir);
+    return 0;
+}
+
 static void add_extension(X509 *x, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;

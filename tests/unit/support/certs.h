@@ -27,6 +27,10 @@ struct cert_spec {
 
 void certs_init(struct certs *c);
 void certs_fini(struct certs *c);
+/* For a group of tests with one directory: cmocka's setup and teardown; *state is not used. */
+extern struct certs certs_dir;
+int certs_setup(void **state);
+int certs_teardown(void **state);
 
 struct cert certs_make(const struct cert_spec *s);
 void certs_free(struct cert *c);
