@@ -29,6 +29,10 @@ struct tls_resume {
 
 void tls_resume_fini(struct tls_resume *r);
 
+/* Handshake messages that a peer may send after the handshake (key updates, renegotiation, which is
+ * refused), and one more for each MiB of plaintext; beyond, the connection is broken off. */
+#define TLS_MESSAGES_MAX 32
+
 struct tls_dial {
     struct tls_ctx *ctx;
     struct slice server_name; /* what the certificate must be for; empty: the peer's address */

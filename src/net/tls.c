@@ -137,6 +137,20 @@ static void warm_up(struct tls *t)
 
 /* ---- receiving ---- */
 
+/* Key updates and renegotiations cost us more than the peer, and OpenSSL has no limit for them. */
+static void on_message(int writing, int version, int type, const void *p, size_t n, SSL *ssl,
+                       void *arg)
+{
+    struct tls *t = arg;
+    (void)version, (void)p, (void)n, (void)ssl;
+    if (writing || type != SSL3_RT_HANDSHAKE || !t->ready)
+        return;
+    if (++t->messages <= TLS_MESSAGES_MAX + (t->conn->received_bytes >> 20))
+        return;
+    t->fault = EPROTO;
+    t->in = slice_of(NULL, 0);
+}
+
 /* Before calls of OpenSSL that may read. */
 static void begin(struct tls *t)
 {
@@ -388,6 +402,8 @@ static struct tls *tls_new(struct conn *c, struct tls_ctx *ctx)
     BIO_set_data(b, t);
     SSL_set_bio(ssl, b, b);
     SSL_set_app_data(ssl, t);
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, t);
     c->transport_state = t;
     c->transport = &transport;
     return t;

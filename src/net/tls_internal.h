@@ -80,6 +80,7 @@ struct tls {
     struct tls_resume *resume;
     uint64_t resume_key;
     const char *why;
+    unsigned messages; /* of the handshake protocol, since the handshake */
     int fault;   /* errno of what is to be said by the next recv */
     bool started; /* something was received */
     bool ready;  /* the handshake is done */

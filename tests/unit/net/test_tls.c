@@ -667,36 +667,83 @@ static int step(SSL *ssl, int r)
     return e;
 }
 
+/* OpenSSL's own client, to do what ours never does. */
+struct foreign {
+    struct tls_ctx *sx;
+    struct end *s;
+    SSL_CTX *cx;
+    SSL *ssl;
+    int fd;
+};
+
+static struct foreign foreign_join(const char *policy)
+{
+    int fds[2], e = SSL_ERROR_WANT_READ;
+    socket_pair(fds);
+    struct foreign f = {.sx = server_ctx(policy, NULL), .fd = fds[1]};
+    f.s = server_end(fds[0], f.sx);
+    f.cx = SSL_CTX_new(TLS_client_method());
+    f.ssl = SSL_new(f.cx);
+    SSL_set_fd(f.ssl, f.fd);
+    SSL_set_connect_state(f.ssl);
+    for (int i = 0; i < 100 && e == SSL_ERROR_WANT_READ; i++)
+        e = step(f.ssl, SSL_do_handshake(f.ssl));
+    assert_int_equal(e, 0);
+    turn_until(f.s, READY);
+    return f;
+}
+
+static void foreign_part(struct foreign *f)
+{
+    SSL_free(f->ssl);
+    SSL_CTX_free(f->cx);
+    close(f->fd);
+    end_free(f->s);
+    tls_ctx_unref(f->sx);
+}
+
 static void test_renegotiation_is_refused(void **state)
 {
     (void)state;
-    int fds[2], e = SSL_ERROR_WANT_READ;
-    socket_pair(fds);
-    struct tls_ctx *sx = server_ctx(TLS12, NULL);
-    struct end *s = server_end(fds[0], sx);
-    SSL_CTX *cx = SSL_CTX_new(TLS_client_method());
-    SSL *ssl = SSL_new(cx);
+    struct foreign f = foreign_join(TLS12);
+    int e = SSL_ERROR_WANT_READ;
     char byte;
-    SSL_set_fd(ssl, fds[1]);
-    SSL_set_connect_state(ssl);
+    assert_int_equal(SSL_renegotiate(f.ssl), 1);
     for (int i = 0; i < 100 && e == SSL_ERROR_WANT_READ; i++)
-        e = step(ssl, SSL_do_handshake(ssl));
-    assert_int_equal(e, 0);
-    assert_int_equal(SSL_renegotiate(ssl), 1);
-    e = SSL_ERROR_WANT_READ;
-    for (int i = 0; i < 100 && e == SSL_ERROR_WANT_READ; i++)
-        e = step(ssl, SSL_do_handshake(ssl));
+        e = step(f.ssl, SSL_do_handshake(f.ssl));
     if (e == 0) /* the hello is out, the answer comes with a read */
         e = SSL_ERROR_WANT_READ;
     for (int i = 0; i < 100 && e == SSL_ERROR_WANT_READ; i++)
-        e = step(ssl, SSL_read(ssl, &byte, 1));
+        e = step(f.ssl, SSL_read(f.ssl, &byte, 1));
     assert_int_equal(e, SSL_ERROR_SSL);
-    assert_int_equal(s->got_n, 0);
-    SSL_free(ssl);
-    SSL_CTX_free(cx);
-    close(fds[1]);
-    end_free(s);
-    tls_ctx_unref(sx);
+    assert_int_equal(f.s->got_n, 0);
+    foreign_part(&f);
+}
+
+/* ---- key updates ---- */
+
+/* False once the server has broken the connection off. */
+static bool update_keys(SSL *ssl, const struct end *s)
+{
+    assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    if (SSL_do_handshake(ssl) != 1)
+        return false;
+    loop_turn(&loop);
+    return s->state == READY;
+}
+
+static void test_32_key_updates_are_served_and_one_more_is_not(void **state)
+{
+    (void)state;
+    struct foreign f = foreign_join("modern");
+    for (int i = 0; i < TLS_MESSAGES_MAX; i++)
+        assert_true(update_keys(f.ssl, f.s));
+    assert_int_equal(SSL_write(f.ssl, "still", 5), 5);
+    loop_turn(&loop);
+    assert_int_equal(f.s->got_n, 5);
+    assert_false(update_keys(f.ssl, f.s));
+    assert_int_equal(f.s->how, ERR_RESET);
+    foreign_part(&f);
 }
 
 /* ---- many ---- */
@@ -747,6 +794,7 @@ int main(void)
         EACH(test_tickets_are_good_for_all_contexts_with_the_ring),
         EACH(test_a_session_made_with_other_settings_is_not_offered),
         EACH(test_renegotiation_is_refused),
+        EACH(test_32_key_updates_are_served_and_one_more_is_not),
         EACH(test_more_conns_than_keep_buffers_all_work),
     };
     return cmocka_run_group_tests(tests, setup, certs_teardown);
