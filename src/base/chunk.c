@@ -5,7 +5,7 @@
 #include "base/check.h"
 
 /* Free memory kept for reuse, a class: enough for bursts, little beside the budget. */
-#define KEEP_BYTES (1u << 20)
+#define KEEP_BYTES (256u << 10)
 
 static size_t class_bytes(unsigned cls)
 {
