@@ -256,11 +256,17 @@ STEPS = [check_all_instances_take_turns, check_the_app_is_told_about_the_client,
          check_a_lost_instance_is_passed_over, check_graceful_stop]
 
 
+def end(*_):
+    """A second signal must not cut off what the first one began: ending all that was started."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="try every feature once on free ports, and end")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, end)
     try:
         with Demo(free_ports=arguments.check) as demo:
             demo.start()
