@@ -565,11 +565,19 @@ static void count_answer(struct exchange *x)
     target_count_response(t, x->proxy->loop->clock.now_us - x->sent_us);
 }
 
+/* Interim heads pass by the flow, so its cap is kept here: a target may send any number of them
+ * to a client that reads none. */
+static bool wants_interim(const struct exchange *x)
+{
+    return x->resp.status != 100 && x->req.version == HTTP_1_1 &&
+           conn_unsent(x->client.conn) < FLOW_CAP_BYTES;
+}
+
 void exchange_response(struct exchange *x)
 {
     exchange_progress(x);
     if (x->resp.interim) {
-        if (x->resp.status != 100 && x->req.version == HTTP_1_1)
+        if (wants_interim(x))
             x->front->ops->send_head(x->front);
         return;
     }
