@@ -5,7 +5,7 @@
 
 #include "support/world.h"
 
-#define PEER_BYTES (1u << 20)
+#define PEER_BYTES (16u << 20)
 
 enum peer_end { PEER_OPEN, PEER_FIN, PEER_RST };
 
