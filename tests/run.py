@@ -95,7 +95,8 @@ def tap_cases(output):
 
 def tap_job(argv):
     def job():
-        done = execute(argv, PROGRAM_SECONDS, {**sanitize.environment(), "CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        done = execute([*sanitize.prefix(), *argv], PROGRAM_SECONDS,
+                       {**sanitize.environment(), "CMOCKA_MESSAGE_OUTPUT": "TAP"})
         passed, failed = tap_cases(done.output)
         if (done.code != 0 and not failed) or passed + failed == 0:
             failed += 1
@@ -140,9 +141,10 @@ def replay_suite(build_name):
 def replay_job(program, files):
     """All files in one process; only when that fails, each alone, to name the ones that break it."""
     def job():
-        if execute([program, *files], PROGRAM_SECONDS).code == 0:
+        replayer = [*sanitize.prefix(), program]
+        if execute([*replayer, *files], PROGRAM_SECONDS).code == 0:
             return Result(passed=len(files))
-        broken = [(file, done) for file in files if (done := execute([program, file], PROGRAM_SECONDS)).code != 0]
+        broken = [(file, done) for file in files if (done := execute([*replayer, file], PROGRAM_SECONDS)).code != 0]
         report = "".join(f"--- {program} {file}: exit code {done.code}\n{done.output}" for file, done in broken)
         failed = max(1, len(broken))
         report = report or f"--- {program}: fails on the whole corpus, on no file alone\n"

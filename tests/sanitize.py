@@ -1,6 +1,7 @@
 """Sanitizer settings of every test run: stop at the first report, leaks included, nothing suppressed."""
 
 import os
+import pathlib
 
 OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:exitcode=99:detect_leaks=1:detect_stack_use_after_return=1"
@@ -18,6 +19,12 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSa
 def environment():
     """A copy of the environment with the settings above in it."""
     return {**os.environ, **OPTIONS}
+
+
+def prefix():
+    """What to put before a command: gcc 12's sanitizers lose their shadow to a very random address space."""
+    bits = pathlib.Path("/proc/sys/vm/mmap_rnd_bits")
+    return ["setarch", "-R"] if bits.exists() and int(bits.read_text()) > 28 else []
 
 
 def report_in(text):

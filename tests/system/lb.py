@@ -23,6 +23,7 @@ import sanitize
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = pathlib.Path(os.environ.get("TENBIN_BIN", ROOT / "build/asan/tenbin"))
+COMMAND = [*([] if "release" in BINARY.parts else sanitize.prefix()), str(BINARY)]
 START_SECONDS = 20
 STOP_SECONDS = 20
 
@@ -72,7 +73,7 @@ class Tenbin:
         for attempt in range(tries):
             self.write(self.text)
             self.log = open(self.dir / "stderr", "wb")
-            self.process = subprocess.Popen([*self.wrapper, str(BINARY), "run", "-c", str(self.path)], env=self.env,
+            self.process = subprocess.Popen([*self.wrapper, *COMMAND, "run", "-c", str(self.path)], env=self.env,
                                             cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log,
                                             stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
             if not ready or self.becomes_ready():
@@ -285,5 +286,5 @@ def dedent(text):
 
 def run(*arguments, **keywords):
     """A tenbin command that is expected to end by itself."""
-    return subprocess.run([str(BINARY), *map(str, arguments)], env=sanitize.environment(), text=True,
+    return subprocess.run([*COMMAND, *map(str, arguments)], env=sanitize.environment(), text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=30, **keywords)
