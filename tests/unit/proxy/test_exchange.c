@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/pass.h"
 #include "proxy/session.h"
 #include "support/peer.h"
 
@@ -294,11 +293,11 @@ static void test_the_idle_timeout_waits_for_the_connect_timeout(void **state)
     hole = peer_black_hole(&w, "127.0.0.3");
     client = peer_client(&w, 0);
     peer_send(client, GET);
-    pass_ms(&w.loop, 3000);
+    peer_pass_ms(&w, 3000);
     peer_assert_silent(client);
-    pass_ms(&w.loop, 3000);
+    peer_pass_ms(&w, 3000);
     peer_assert_silent(client);
-    pass_ms(&w.loop, 5000);
+    peer_pass_ms(&w, 5000);
     peer_expect(client, "HTTP/1.1 504 ");
     assert_ended(1, 504, REASON_TARGET_CONNECT_TIMEOUT);
     finish_leasing();
@@ -614,7 +613,7 @@ static void test_a_target_that_says_nothing_is_504_and_closed(void **state)
     (void)state;
     begin(one);
     struct peer *origin = sent(GET);
-    pass_ms(&w.loop, IDLE_MS);
+    peer_pass_ms(&w, IDLE_MS);
     peer_expect(client, "HTTP/1.1 504 ");
     peer_expect_end(origin, PEER_FIN);
     assert_ended(1, 504, REASON_TARGET_TIMEOUT);
@@ -629,7 +628,7 @@ static void test_a_client_that_owes_body_is_408_and_both_are_closed(void **state
     begin(one);
     struct peer *origin = sent(POST(10) "abc");
     peer_expect(origin, "abc");
-    pass_ms(&w.loop, IDLE_MS);
+    peer_pass_ms(&w, IDLE_MS);
     peer_expect(client, "HTTP/1.1 408 ");
     peer_expect_end(client, PEER_FIN);
     peer_expect_end(origin, PEER_FIN);
@@ -796,7 +795,7 @@ static void test_a_target_that_stops_in_its_answer_is_aborted(void **state)
     (void)state;
     begin(one);
     struct peer *origin = streaming(GET);
-    pass_ms(&w.loop, IDLE_MS);
+    peer_pass_ms(&w, IDLE_MS);
     peer_expect_end(client, PEER_FIN);
     assert_string_equal(client->in, "");
     peer_expect_end(origin, PEER_FIN);
@@ -873,7 +872,7 @@ static void test_a_client_that_does_not_read_its_reply_is_given_up(void **state)
 {
     (void)state;
     struct peer *origin = replied_to_a_full_client();
-    pass_ms(&w.loop, IDLE_MS);
+    peer_pass_ms(&w, IDLE_MS);
     assert_int_equal(counter_get(&w.counters.sessions_active), 0);
     assert_int_equal(w.loop.chunks.used_bytes, 0);
     peer_free(origin);
@@ -910,7 +909,7 @@ static void test_a_reply_to_a_client_that_has_gone_ends(void **state)
     leasing(POST(8000000));
     (void)peer_fill(client, 'b', 8000000);
     peer_reset(client);
-    pass_ms(&w.loop, 11000);
+    peer_pass_ms(&w, 11000);
     assert_ended(1, 504, REASON_TARGET_CONNECT_TIMEOUT);
     assert_int_equal(counter_get(&w.counters.sessions_active), 0);
     finish_leasing();

@@ -13,9 +13,11 @@
 #include <cmocka.h>
 
 #include "net/socket.h"
+#include "support/pass.h"
 
 #define WAIT_TURNS 2000
 #define SOME_TURNS 8
+#define DELAYED_ACK_MS 60 /* the kernel takes up to 40 */
 
 /* A turn, and a millisecond for the kernel if it has work left. */
 static void turn(struct world *w)
@@ -240,6 +242,15 @@ void peer_black_hole_close(struct black_hole *b)
     for (size_t i = 0; i < ARRAY_LEN(b->filler); i++)
         close(b->filler[i]);
     close(b->fd);
+}
+
+/* ---- time ---- */
+
+void peer_pass_ms(struct world *w, uint64_t ms)
+{
+    for (int i = 0; i < DELAYED_ACK_MS; i++)
+        turn(w);
+    pass_ms(&w->loop, ms);
 }
 
 /* ---- the end ---- */

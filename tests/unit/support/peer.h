@@ -49,6 +49,10 @@ struct black_hole {
 struct black_hole peer_black_hole(struct world *w, const char *ip);
 void peer_black_hole_close(struct black_hole *b);
 
+/* Time in which nothing is sent: see support/pass.h. Acknowledgements on their way arrive first, as
+ * they count as a sign of life when a deadline has come. */
+void peer_pass_ms(struct world *w, uint64_t ms);
+
 /* Turns until nothing but sessions and idle links is left. */
 void peer_wait_done(struct world *w);
 
