@@ -526,6 +526,21 @@ def test_a_lingering_close_lets_the_reply_arrive_through_a_running_upload(tenbin
         assert client.response().body == b"go away"
 
 
+def test_after_the_reply_a_client_may_go_on_for_256_kib_before_it_is_reset(tenbin):
+    client = tenbin(FIXED).connect()
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+    assert client.response().body == b"go away"
+    client.expect_end()
+    for _ in range(12):
+        client.send(bytes(20000))
+        time.sleep(0.02)
+    for _ in range(50):
+        if not client.send_until_refused(bytes(20000)):
+            return
+        time.sleep(0.02)
+    raise AssertionError("a megabyte was taken after the reply")
+
+
 def test_connection_close_of_the_client_is_kept(web, origin):
     client = web.connect()
     answer = client.get("/", "Connection: close")
