@@ -397,3 +397,61 @@ enum err forward_response(const struct response_head *h, const struct forward_re
     H1_WRITER_LIT(&k.w, "\r\n");
     return h1_writer_end(&k.w, &out->n);
 }
+
+/* --- responses on a wire without text */
+
+struct list_of {
+    struct field *at;
+    uint32_t n, cap;
+};
+
+static bool append(struct list_of *l, struct slice name, struct slice value)
+{
+    if (l->n == l->cap)
+        return false;
+    l->at[l->n++] = (struct field){.name = name, .value = value};
+    return true;
+}
+
+static bool append_lines(struct list_of *l, const struct response_head *h, uint64_t drop)
+{
+    for (uint32_t i = 0; i < h->fields.count; i++) {
+        const struct field *line = &h->fields.at[i];
+        if (FIELD_BIT(line->id) & drop || (h->connection_names && is_named(&h->fields, line)))
+            continue;
+        if (!append(l, line->name, line->value))
+            return false;
+    }
+    return true;
+}
+
+static bool append_overrides(struct list_of *l, const struct forward_response *c)
+{
+    for (uint32_t i = 0; i < c->override_count; i++)
+        if (c->overrides[i].value.n && !append(l, c->overrides[i].name, c->overrides[i].value))
+            return false;
+    return true;
+}
+
+/* What of forward_response() is left when framing and connection are not said in fields. */
+static bool append_ours(struct list_of *l, const struct response_head *h,
+                        const struct forward_response *c, char *length)
+{
+    if (may_say_length(h, c->framing) && !keeps_length(&h->fields) &&
+        !append(l, SLICE("content-length"), slice_of(length, text_u64(length, h->content_length))))
+        return false;
+    if (!fields_has(&h->fields, FIELD_DATE) && !(c->override_mask & FIELD_BIT(FIELD_DATE)) &&
+        !append(l, SLICE("date"), c->date))
+        return false;
+    return append_overrides(l, c);
+}
+
+enum err forward_response_fields(const struct response_head *h, const struct forward_response *c,
+                                 char *length, struct field *to, uint32_t cap, uint32_t *n)
+{
+    struct list_of l = {.at = to, .cap = cap};
+    bool whole = append_lines(&l, h, dropped_from_response(h, c)) &&
+                 (h->interim || append_ours(&l, h, c, length));
+    *n = l.n;
+    return whole ? OK : ERR_LIMIT;
+}

@@ -1,0 +1,280 @@
+#include "h2_fields.h"
+
+#include "base/check.h"
+#include "scan.h"
+
+#define FIELD_COST  32 /* RFC 9113 6.5.2 */
+#define BOMB_FACTOR 4  /* a list of that many times the limit ends the connection */
+#define FIRST_BYTES 2048
+#define FIXED_LINES 64 /* request line and framing, without what the client chose of them */
+
+void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
+                     bool trailers)
+{
+    h2_fields_fini(f);
+    *f = (struct h2_fields){.pool = pool, .limits = limits, .trailers = trailers};
+}
+
+static void drop(struct h2_fields *f, struct chunk **c)
+{
+    if (*c)
+        chunkpool_put(f->pool, *c);
+    *c = NULL;
+}
+
+void h2_fields_fini(struct h2_fields *f)
+{
+    drop(f, &f->pseudo);
+    drop(f, &f->text);
+    drop(f, &f->cookie);
+}
+
+/* ---- text ---- */
+
+/* Room for n octets at the end of *c, which may move. */
+static char *grow(struct h2_fields *f, struct chunk **c, size_t n)
+{
+    size_t have = *c ? (*c)->end : 0;
+    if (!*c || have + n > (*c)->cap) {
+        struct chunk *larger =
+            chunkpool_get(f->pool, have + n > FIRST_BYTES ? have + n : FIRST_BYTES);
+        if (*c) {
+            memcpy(larger->data, (*c)->data, have);
+            chunkpool_put(f->pool, *c);
+        }
+        *c = larger;
+    }
+    (*c)->end = (uint32_t)(have + n);
+    return (*c)->data + have;
+}
+
+static char *put(char *to, struct slice s)
+{
+    if (s.n)
+        memcpy(to, s.p, s.n);
+    return to + s.n;
+}
+
+static void put_line(struct h2_fields *f, struct slice name, struct slice value)
+{
+    char *to = grow(f, &f->text, name.n + value.n + 4);
+    to = put(put(put(to, name), SLICE(": ")), value);
+    put(to, SLICE("\r\n"));
+}
+
+static struct slice value_of(const struct h2_fields *f, struct h2_fields_value v)
+{
+    return v.n ? slice_of(f->pseudo->data + v.at, v.n) : slice_of("", 0);
+}
+
+/* ---- what a field may be ---- */
+
+static bool clean(struct slice v)
+{
+    unsigned seen = 0;
+    if (v.n && (scan_is(v.p[0], SCAN_SPACE) || scan_is(v.p[v.n - 1], SCAN_SPACE)))
+        return false;
+    return scan_text(v.p, v.p + v.n, &seen) == v.p + v.n && !(seen & SCAN_SEEN_CONTROL);
+}
+
+static bool lower_token(struct slice name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!scan_is(name.p[i], SCAN_TOKEN) || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
+            return false;
+    return name.n > 0;
+}
+
+static bool token(struct slice s)
+{
+    bool odd;
+    return s.n && scan_token(s.p, s.p + s.n, &odd) == s.p + s.n;
+}
+
+static bool without_blanks(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (scan_is(s.p[i], SCAN_SPACE))
+            return false;
+    return s.n > 0;
+}
+
+/* RFC 9113 8.2.2. */
+static bool of_the_connection(enum field_id id, struct slice value)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE:
+        return true;
+    case FIELD_TE:
+        return !slice_ieq(value, SLICE("trailers"));
+    default:
+        return false;
+    }
+}
+
+/* ---- pseudo-headers ---- */
+
+static struct h2_fields_value *pseudo_of(struct h2_fields *f, struct slice name)
+{
+    if (slice_eq(name, SLICE(":method")))
+        return &f->method;
+    if (slice_eq(name, SLICE(":path")))
+        return &f->path;
+    if (slice_eq(name, SLICE(":authority")))
+        return &f->authority;
+    if (slice_eq(name, SLICE(":scheme")))
+        return &f->scheme;
+    return NULL;
+}
+
+/* A value that is longer than a request line may be is cut: the line is too long all the same. */
+static enum err add_pseudo(struct h2_fields *f, struct slice name, struct slice value)
+{
+    struct h2_fields_value *v = pseudo_of(f, name);
+    if (!v || v->n || f->text || f->trailers || !clean(value))
+        return ERR_SYNTAX;
+    if (v == &f->authority ? value.n && !without_blanks(value) : !without_blanks(value))
+        return ERR_SYNTAX;
+    value = slice_upto(value, v == &f->authority ? HEAD_HOST_MAX + 1 : f->limits->request_line);
+    char *to = grow(f, &f->pseudo, value.n);
+    put(to, value);
+    *v = (struct h2_fields_value){(uint32_t)(to - f->pseudo->data), (uint32_t)value.n};
+    return OK;
+}
+
+static bool scheme_is_ours(struct slice s)
+{
+    return slice_ieq(s, SLICE("http")) || slice_ieq(s, SLICE("https"));
+}
+
+/* RFC 9113 8.3.1, 8.5. CONNECT is written down so that the gate refuses it with its own status. */
+static enum err put_request_line(struct h2_fields *f)
+{
+    struct slice method = value_of(f, f->method), path = value_of(f, f->path);
+    struct slice authority = value_of(f, f->authority);
+    bool connect = slice_eq(method, SLICE("CONNECT"));
+    if (connect && !path.n)
+        path = authority;
+    else if (connect || !scheme_is_ours(value_of(f, f->scheme)))
+        return ERR_SYNTAX;
+    if (!token(method) || !path.n || (!connect && path.p[0] != '/' && path.p[0] != '*'))
+        return ERR_SYNTAX;
+    char *to = grow(f, &f->text, method.n + path.n + sizeof("  HTTP/1.1\r\n") - 1);
+    to = put(put(put(to, method), SLICE(" ")), path);
+    put(to, SLICE(" HTTP/1.1\r\n"));
+    if (authority.n)
+        put_line(f, SLICE("Host"), authority);
+    return OK;
+}
+
+/* ---- fields ---- */
+
+static void add_crumb(struct h2_fields *f, struct slice value)
+{
+    bool first = !f->cookie;
+    char *to = grow(f, &f->cookie, value.n + (first ? 0 : 2));
+    put(first ? to : put(to, SLICE("; ")), value);
+}
+
+/* Allowed beside :authority only when it says the same (RFC 9113 8.3.1). */
+static enum err add_host(struct h2_fields *f, struct slice name, struct slice value)
+{
+    struct slice authority = value_of(f, f->authority);
+    if (!authority.n)
+        put_line(f, name, value);
+    else if (!slice_ieq(authority, value))
+        return ERR_SYNTAX;
+    return OK;
+}
+
+static size_t stored_bytes(const struct h2_fields *f)
+{
+    return (f->text ? f->text->end : 0) + (f->cookie ? f->cookie->end : 0);
+}
+
+/* The gate counts without line ends; what it may pass, all line ends included, has to fit. */
+static bool fits(const struct h2_fields *f, struct slice name, struct slice value)
+{
+    uint64_t max = f->trailers ? f->limits->trailers : f->limits->request_head;
+    return stored_bytes(f) + name.n + value.n <=
+           max + 4 * (uint64_t)f->limits->headers + FIXED_LINES;
+}
+
+static enum err add_field(struct h2_fields *f, struct slice name, struct slice value)
+{
+    enum field_id id = fields_id(name);
+    if (!lower_token(name) || !clean(value) || of_the_connection(id, value))
+        return ERR_SYNTAX;
+    if (!f->trailers && !f->text && put_request_line(f) != OK)
+        return ERR_SYNTAX;
+    f->cut = f->cut || !fits(f, name, value);
+    if (f->cut)
+        return OK;
+    if (id == FIELD_HOST)
+        return add_host(f, name, value);
+    if (id == FIELD_COOKIE && !f->trailers) {
+        add_crumb(f, value);
+        return OK;
+    }
+    f->has_length = f->has_length || id == FIELD_CONTENT_LENGTH;
+    put_line(f, name, value);
+    return OK;
+}
+
+enum err h2_fields_add(struct h2_fields *f, struct slice name, struct slice value)
+{
+    f->listed_bytes += name.n + value.n + FIELD_COST;
+    if (f->listed_bytes > BOMB_FACTOR * ((uint64_t)f->limits->request_head +
+                                         (uint64_t)f->limits->headers * FIELD_COST))
+        return ERR_LIMIT;
+    if (f->malformed)
+        return ERR_SYNTAX;
+    enum err e =
+        slice_starts(name, SLICE(":")) ? add_pseudo(f, name, value) : add_field(f, name, value);
+    f->malformed = e != OK;
+    return e;
+}
+
+/* ---- the end ---- */
+
+/* A target may insist on a length where a body is usual (RFC 9110 8.6). */
+static bool wants_zero_length(const struct h2_fields *f)
+{
+    enum method_id m = head_method(value_of(f, f->method));
+    return m == METHOD_POST || m == METHOD_PUT || m == METHOD_PATCH;
+}
+
+static void put_framing(struct h2_fields *f, bool end)
+{
+    if (f->has_length)
+        return;
+    if (!end)
+        put_line(f, SLICE("transfer-encoding"), SLICE("chunked"));
+    else if (wants_zero_length(f))
+        put_line(f, SLICE("content-length"), SLICE("0"));
+}
+
+enum err h2_fields_finish(struct h2_fields *f, bool end, struct slice *text, enum reason *why)
+{
+    *text = slice_of("", 0);
+    *why = REASON_NONE;
+    if (!f->malformed && !f->trailers && !f->text)
+        f->malformed = put_request_line(f) != OK;
+    if (f->malformed)
+        return ERR_SYNTAX;
+    if (f->cut)
+        *why = f->trailers ? REASON_TRAILERS_TOO_LARGE : REASON_HEAD_TOO_LARGE;
+    if (f->cookie)
+        put_line(f, SLICE("cookie"), slice_of(f->cookie->data, f->cookie->end));
+    if (!f->trailers) {
+        put_framing(f, end);
+        put(grow(f, &f->text, 2), SLICE("\r\n"));
+    }
+    if (f->text)
+        *text = slice_of(f->text->data, f->text->end);
+    return OK;
+}

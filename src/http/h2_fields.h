@@ -1,0 +1,52 @@
+/* A field list of HTTP/2 written down as the HTTP/1.1 text that it stands for, so that there is one
+ * gate (validate.h) for what comes in on either wire. Private to http/.
+ *
+ *   :method :path :authority :scheme ─▶ "GET /a HTTP/1.1", "Host: ..."
+ *   fields, as they are              ─▶ lines;  cookie crumbs ─▶ one line (RFC 9113 8.2.3)
+ *   no length although a body comes  ─▶ "transfer-encoding: chunked"
+ *
+ * What could not be written down without getting another meaning is malformed (RFC 9113 8.2, 8.3):
+ * CR, LF or NUL, white space around a value, upper case, fields of the connection, a second Host.
+ * nghttp2 refuses most of it before; nothing here relies on that.
+ *
+ * Owner: the codec, one at a time: header blocks of a connection never interleave. Memory: chunks,
+ * none between blocks. */
+#ifndef HTTP_H2_FIELDS_H
+#define HTTP_H2_FIELDS_H
+
+#include "base/chunk.h"
+#include "base/err.h"
+#include "http/head.h"
+#include "http/limits.h"
+#include "http/status.h"
+
+struct h2_fields_value {
+    uint32_t at, n; /* in `pseudo`; n == 0: not there */
+};
+
+struct h2_fields {
+    struct chunkpool *pool;
+    const struct limits *limits;
+    struct chunk *pseudo, *text, *cookie;
+    struct h2_fields_value method, path, authority, scheme;
+    uint64_t listed_bytes; /* RFC 9113 6.5.2: names, values and 32 for each field */
+    bool trailers;
+    bool has_length;
+    bool cut;       /* beyond the limits: what came later is left out */
+    bool malformed; /* for good */
+};
+
+void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
+                     bool trailers);
+/* ERR_SYNTAX: malformed, now or before. ERR_LIMIT: so far beyond all limits that the connection
+ * has to go. */
+MUST_USE enum err h2_fields_add(struct h2_fields *f, struct slice name, struct slice value);
+
+/* The text: a whole head, or the lines of trailers. end: no body follows. *why: a limit that the
+ * gate cannot see any more, because what broke it was left out. Valid until fini. */
+MUST_USE enum err h2_fields_finish(struct h2_fields *f, bool end, struct slice *text,
+                                   enum reason *why);
+/* Idempotent. */
+void h2_fields_fini(struct h2_fields *f);
+
+#endif
