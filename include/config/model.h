@@ -46,6 +46,10 @@ struct config_limits {
     uint32_t trailers_bytes;
     uint32_t chunk_line_bytes;
     uint64_t body_bytes;          /* or CONFIG_NONE */
+    uint32_t http2_streams;       /* open at the same time, a connection */
+    uint32_t http2_requests;      /* a connection, then GOAWAY */
+    uint32_t http2_resets;
+    uint32_t http2_control_frames;
     uint64_t buffer_memory_bytes; /* a worker; or CONFIG_NONE */
 };
 
@@ -138,6 +142,7 @@ struct config_listener_attributes {
     uint32_t client_keep_alive_ms;
     enum config_desync desync_mitigation_mode;
     enum config_xff xff_header_processing;
+    bool h2c; /* HTTP/2 by prior knowledge on a plain listener */
     bool xff_client_port;
     bool drop_invalid_header_fields;
     bool preserve_host_header;

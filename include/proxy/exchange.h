@@ -43,6 +43,7 @@ enum exchange_state {
 struct exchange_client {
     struct slice peer;    /* "10.1.2.3:4567", as logged; all three live as long as the session */
     struct slice peer_ip; /* the address alone, IPv6 without brackets; empty: a unix socket */
+    struct slice protocol; /* for the log, when the head does not tell; else empty */
     const struct addr *local; /* what the client connected to */
     uint16_t peer_port;
     struct conn *conn;

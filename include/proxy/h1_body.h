@@ -50,6 +50,10 @@ enum h1_body_result h1_body_pull(struct h1_body_in *b, struct proxy *p, struct f
  * budget is used up. MOVED: see b->ended. */
 enum h1_body_result h1_body_discard(struct h1_body_in *b, struct proxy *p, struct conn *c,
                                     uint64_t *budget);
+/* Trailer lines, checked, into a store of their own: they outlive the bytes they came in, because
+ * they go out when the consumer has come to the end of the body. None: *to and *store stay. */
+enum reason h1_body_keep_trailers(struct proxy *p, struct slice raw, struct fields *to,
+                                  struct chunk **store);
 /* What waits unread although it was received (bytes kept by the conn) must go on: does a partial
  * read of this body need bytes that follow? */
 bool h1_body_needs_more(const struct h1_body_in *b);

@@ -17,6 +17,7 @@ struct proxy {
     struct upstream upstream;
     struct snapshot *snapshot;  /* the newest one adopted */
     struct pool exchanges, sessions;
+    struct pool streams; /* of HTTP/2 clients */
     struct list session_list;
     struct counters *counters;  /* this worker's */
     struct access_log *access_log;

@@ -22,6 +22,7 @@ struct session {
     struct proxy *proxy;
     struct conn *conn;
     struct endpoint front; /* front.x: the exchange being served, or NULL */
+    void (*cut)(struct session *s); /* of a front with more than one exchange; else NULL */
     struct task task;
     struct timer timer; /* all deadlines of the connection and of its exchange */
     bool ending;        /* no further request: stop, removed listener, too old */

@@ -127,6 +127,7 @@ static const struct schema_key attribute_keys[] = {
      .def = "false",
      .http_only = true,
      .meaning = "HTTP/2 for clients; ELB's default is true (true: not built yet)"},
+    HTTP_SWITCH("h2c", h2c, "HTTP/2 by prior knowledge, without TLS, beside HTTP/1"),
     {.name = "desync_mitigation_mode",
      .type = SCHEMA_WORD,
      .def = "defensive",

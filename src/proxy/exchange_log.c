@@ -42,7 +42,9 @@ static void fill_request(const struct exchange *x, struct access_entry *e)
     e->scheme = x->client.tls_protocol.n ? SLICE("https") : SLICE("http");
     e->host = x->req.host_norm;
     e->path = path_of(&x->req);
-    if (x->req.version)
+    if (x->client.protocol.n)
+        e->protocol = x->client.protocol;
+    else if (x->req.version)
         e->protocol = x->req.version == HTTP_1_0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
     e->user_agent = value_of(x, FIELD_USER_AGENT);
     e->referer = value_of(x, FIELD_REFERER);

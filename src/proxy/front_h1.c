@@ -3,7 +3,9 @@
 #include "http/forward.h"
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
+#include "http/h2_session.h"
 #include "proxy/end_raw.h"
+#include "proxy/front_h2.h"
 #include "proxy/h1_body.h"
 
 enum front_state {
@@ -22,8 +24,9 @@ struct front_h1 {
     struct h1_body_in in;
     struct h1_body_out out;
     uint64_t budget; /* octets still thrown away in DRAIN and LINGER */
+    bool served;     /* a request was read: it is not HTTP/2 */
     bool keep_alive; /* as said in the response head */
-    bool reset;       /* CLOSING: with an RST */
+    bool reset;      /* CLOSING: with an RST */
 };
 
 size_t front_h1_bytes(void)
@@ -298,17 +301,42 @@ static void serve(struct front_h1 *f, struct exchange *x, struct slice *rest)
         after_body(f, r);
 }
 
+static void wait_for_more(struct front_h1 *f, struct slice in)
+{
+    if (f->state == FRONT_IDLE)
+        loop_timer(loop_of(f), &f->s.timer, timeouts(f)->request_head_ms);
+    f->state = FRONT_HEAD;
+    conn_keep(f->s.conn, in, true);
+}
+
+/* The preface of HTTP/2 as the first bytes, or what may become it (RFC 9113 3.3, 3.4). */
+static bool speaks_h2(const struct front_h1 *f, struct slice in)
+{
+    size_t n = H2_SESSION_PREFACE.n;
+    return !f->served && session_listener(&f->s)->config->attributes.h2c &&
+           slice_eq(slice_upto(in, n), slice_upto(H2_SESSION_PREFACE, in.n));
+}
+
+/* The session is no longer ours afterwards. */
+static void become_h2(struct front_h1 *f, struct slice in)
+{
+    conn_keep(f->s.conn, in, false);
+    front_h2_begin(&f->s);
+}
+
 static void take_head(struct front_h1 *f, struct slice in)
 {
+    if (speaks_h2(f, in)) {
+        in.n < H2_SESSION_PREFACE.n ? wait_for_more(f, in) : become_h2(f, in);
+        return;
+    }
+    f->served = true;
     struct conn *c = f->s.conn;
     struct proxy *p = f->s.proxy;
     const struct config_listener_attributes *a = &session_listener(&f->s)->config->attributes;
     struct h1_find_result found = h1_parser_find_request(&f->finder, in, &p->limits);
     if (found.found == H1_FOUND_MORE) {
-        if (f->state == FRONT_IDLE)
-            loop_timer(loop_of(f), &f->s.timer, timeouts(f)->request_head_ms);
-        f->state = FRONT_HEAD;
-        conn_keep(c, in, true);
+        wait_for_more(f, in);
         return;
     }
     if (found.found == H1_FOUND_BAD) {
@@ -323,15 +351,14 @@ static void take_head(struct front_h1 *f, struct slice in)
         refuse(f, REASON_OVERLOAD);
         return;
     }
-    enum reason why =
-        h1_parser_request(slice_of(in.p + found.skip, found.length), &p->limits,
-                          (enum desync_mode)a->desync_mitigation_mode, &x->req);
+    enum reason why = h1_parser_request(slice_of(in.p + found.skip, found.length), &p->limits,
+                                        (enum desync_mode)a->desync_mitigation_mode, &x->req);
     if (why == REASON_NONE)
         serve(f, x, &rest);
     else
         exchange_reject(x, why);
-    conn_keep(c, rest, rest.n && f->state == FRONT_BUSY && f->in.framing == FRAMING_CHUNKED &&
-                           !f->in.ended);
+    conn_keep(c, rest,
+              rest.n && f->state == FRONT_BUSY && f->in.framing == FRAMING_CHUNKED && !f->in.ended);
 }
 
 /* ---- the task, state by state ---- */
@@ -500,7 +527,7 @@ static void front_run(struct task *t)
         exchange_gone(f->s.front.x);
     else
         end_session(f);
-    if (f->s.closed)
+    if (f->s.closed || f->s.task.run != front_run)
         return;
     session_count_bytes(&f->s);
     if (f->s.front.x && f->s.front.x->raw)

@@ -64,29 +64,38 @@ static struct slice rebase(struct slice s, const char *from, char *to)
     return slice_of(to + (s.p - from), s.n);
 }
 
-/* Trailers outlive the scratch: they go out when the consumer has come to the end of the body. */
-static enum h1_body_result keep_trailers(struct h1_body_in *b, struct proxy *p, struct slice raw)
+enum reason h1_body_keep_trailers(struct proxy *p, struct slice raw, struct fields *to,
+                                  struct chunk **store)
 {
     struct fields got;
     fields_init(&got, p->fields, p->limits.headers);
     enum reason why = validate_trailers(raw, &p->limits, &got);
-    if (why != REASON_NONE)
-        return bad(b, why);
-    if (!b->trailers || got.count == 0)
-        return H1_BODY_MOVED;
+    if (why != REASON_NONE || got.count == 0)
+        return why;
     size_t array = got.count * sizeof(struct field);
-    struct chunk *store = chunkpool_get(&p->loop->chunks, array + raw.n);
-    struct field *at = (struct field *)(void *)store->data;
-    memcpy(store->data + array, raw.p, raw.n);
+    *store = chunkpool_get(&p->loop->chunks, array + raw.n);
+    char *text = (*store)->data + array;
+    memcpy(text, raw.p, raw.n);
+    *to = got;
+    to->at = (struct field *)(void *)(*store)->data;
     for (uint32_t i = 0; i < got.count; i++) {
-        at[i] = got.at[i];
-        at[i].name = rebase(got.at[i].name, raw.p, store->data + array);
-        at[i].value = rebase(got.at[i].value, raw.p, store->data + array);
+        to->at[i] = got.at[i];
+        to->at[i].name = rebase(got.at[i].name, raw.p, text);
+        to->at[i].value = rebase(got.at[i].value, raw.p, text);
     }
-    *b->trailers = got;
-    b->trailers->at = at;
-    *b->trailer_store = store;
-    return H1_BODY_MOVED;
+    return REASON_NONE;
+}
+
+/* Of a body that is thrown away they are only looked at. */
+static enum h1_body_result take_trailers(struct h1_body_in *b, struct proxy *p, struct slice raw)
+{
+    struct fields nowhere;
+    struct chunk *store = NULL;
+    enum reason why = h1_body_keep_trailers(p, raw, b->trailers ? b->trailers : &nowhere,
+                                            b->trailers ? b->trailer_store : &store);
+    if (store)
+        chunkpool_put(&p->loop->chunks, store);
+    return why == REASON_NONE ? H1_BODY_MOVED : bad(b, why);
 }
 
 /* Body octets of all chunks in `in` are moved together at the place of the first ones. */
@@ -113,7 +122,7 @@ static enum h1_body_result feed_chunked(struct h1_body_in *b, struct proxy *p, s
             flow_lend(f, pool, slice_of(body, got));
         switch (s.event) {
         case CHUNKED_END:
-            return keep_trailers(b, p, s.data) == H1_BODY_BAD ? H1_BODY_BAD : end(b, f);
+            return take_trailers(b, p, s.data) == H1_BODY_BAD ? H1_BODY_BAD : end(b, f);
         case CHUNKED_BAD:
             return bad(b, REASON_BAD_CHUNK);
         case CHUNKED_TRAILERS_TOO_LARGE:

@@ -5,6 +5,7 @@
 #include "net/socket.h"
 #include "proxy/end_raw.h"
 #include "proxy/front_h1.h"
+#include "proxy/front_h2.h"
 #include "proxy/front_tls.h"
 
 /* ---- pins ---- */
@@ -51,12 +52,19 @@ static void cut_removed(struct task *t)
     loop_timer_at(p->loop, &p->cut_timer, next);
 }
 
+/* One pool: a session that begins with HTTP/1 may go on with HTTP/2. */
+static size_t session_bytes(void)
+{
+    return front_h1_bytes() > front_h2_bytes() ? front_h1_bytes() : front_h2_bytes();
+}
+
 void proxy_init(struct proxy *p, struct loop *loop, unsigned worker, unsigned max_sessions)
 {
     *p = (struct proxy){.loop = loop, .worker = worker};
     upstream_init(&p->upstream, loop, worker, UINT32_MAX);
     pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), UINT32_MAX);
-    pool_init(&p->sessions, "sessions", front_h1_bytes(), max_sessions);
+    pool_init(&p->sessions, "sessions", session_bytes(), max_sessions);
+    pool_init(&p->streams, "streams", front_h2_stream_bytes(), UINT32_MAX);
     list_init(&p->session_list);
     task_init(&p->cut_task, cut_removed);
     timer_init(&p->cut_timer, &p->cut_task);
@@ -68,6 +76,7 @@ void proxy_fini(struct proxy *p)
     task_cancel(&p->cut_task);
     pool_fini(&p->exchanges);
     pool_fini(&p->sessions);
+    pool_fini(&p->streams);
     upstream_fini(&p->upstream);
     free(p->fields);
     p->fields = NULL;

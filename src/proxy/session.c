@@ -85,7 +85,9 @@ void session_close(struct session *s, bool reset)
 
 void session_cut(struct session *s)
 {
-    if (s->front.x)
+    if (s->cut)
+        s->cut(s);
+    else if (s->front.x)
         exchange_cut(s->front.x, REASON_DRAIN_TIMEOUT);
     else
         session_close(s, false);

@@ -1,0 +1,690 @@
+#include "proxy/front_h2.h"
+
+#include "base/text.h"
+#include "http/forward.h"
+#include "http/h1_parser.h"
+#include "http/h2_session.h"
+#include "proxy/h1_body.h"
+
+#define STREAM_MAGIC 0x48325354
+#define NOTICE_MS    5000 /* for the client to answer the PING behind the first GOAWAY */
+#define LINGER_BYTES (256u * 1024)
+#define LENT_BYTES   (16u * 1024) /* a piece of that size is sent from where it lies */
+#define PULLS        4            /* of 64 KiB, in one run of the task */
+
+enum front_state {
+    FRONT_OPEN,
+    FRONT_NOTICED,
+    FRONT_LEAVING,
+    FRONT_LINGER,
+};
+
+struct front_h2 {
+    struct session s; /* its own endpoint is not used */
+    enum front_state state;
+    struct h2_session h2;
+    struct list streams;
+    unsigned active;              /* exchanges */
+    bool running;                 /* the task is: it will send what comes up */
+    struct front_stream *waiting; /* its head was given, exchange_up() is due */
+    size_t withheld;              /* credit of the connection, while memory is short */
+    uint32_t requests_seen;
+    uint64_t idle_at, head_at, notice_at; /* deadlines; 0: none */
+    uint64_t budget;                      /* LINGER: octets still thrown away */
+};
+
+struct front_stream {
+    uint32_t magic;
+    struct front_h2 *front;
+    struct h2_stream wire;
+    struct endpoint ep;
+    struct task task; /* the timer's */
+    struct timer timer;
+    struct list node;
+    size_t uncredited; /* octets of body for which the stream got no credit back */
+    struct reapable reapable;
+};
+
+size_t front_h2_bytes(void)
+{
+    return sizeof(struct front_h2);
+}
+
+size_t front_h2_stream_bytes(void)
+{
+    return sizeof(struct front_stream);
+}
+
+static struct loop *loop_of(const struct front_h2 *f)
+{
+    return f->s.conn->loop;
+}
+
+static struct chunkpool *chunks_of(const struct front_h2 *f)
+{
+    return &loop_of(f)->chunks;
+}
+
+static uint64_t now_of(const struct front_h2 *f)
+{
+    return loop_of(f)->clock.now_ms;
+}
+
+static const struct config *config_of(const struct front_h2 *f)
+{
+    return session_listener(&f->s)->root;
+}
+
+static void count_reason(struct front_h2 *f, enum reason why)
+{
+    counter_add(&counters_of(f->s.proxy->counters, f->s.slot)->reasons[why], 1);
+}
+
+/* There is something to be said: by the task, once for all that comes up until it runs. */
+static void mark(struct front_h2 *f)
+{
+    if (!f->running)
+        loop_push(loop_of(f), &f->s.task);
+}
+
+/* ---- output ---- */
+
+/* One sendmsg of many frames, if the conn holds none. False: nothing was sent. What goes wrong
+ * shows as h2.failed or conn->broken. */
+static bool send_frames(struct front_h2 *f)
+{
+    struct iovec iov = {.iov_base = loop_of(f)->head};
+    if (conn_unsent(f->s.conn) || f->s.conn->broken)
+        return false;
+    if (h2_session_pull(&f->h2, iov.iov_base, LOOP_HEAD_BYTES, &iov.iov_len) != OK && !iov.iov_len)
+        return false;
+    return iov.iov_len && conn_write(f->s.conn, &iov, 1) == OK;
+}
+
+/* ---- credit for what the client sends ---- */
+
+static bool memory_is_short(const struct front_h2 *f)
+{
+    return chunkpool_pressure(chunks_of(f)) != CHUNK_PRESSURE_NONE;
+}
+
+/* Normally at once; when memory is short only for what was passed on. */
+static void credit_connection(struct front_h2 *f, size_t n)
+{
+    f->withheld += n;
+    if (memory_is_short(f))
+        return;
+    h2_session_received(&f->h2, f->withheld);
+    f->withheld = 0;
+}
+
+static void release_credit(struct front_h2 *f, size_t n)
+{
+    if (n > f->withheld)
+        n = f->withheld;
+    f->withheld -= n;
+    h2_session_received(&f->h2, n);
+}
+
+/* What the target took may be sent anew. */
+static void credit_stream(struct front_stream *st)
+{
+    struct exchange *x = st->ep.x;
+    size_t held = flow_bytes(&x->up), taken = st->uncredited - held;
+    if (!flow_room(&x->up, chunks_of(st->front)))
+        return;
+    st->uncredited = held;
+    h2_session_consumed(&st->front->h2, &st->wire, taken);
+    release_credit(st->front, taken);
+}
+
+/* ---- endpoint ---- */
+
+static struct front_stream *stream_of(struct endpoint *ep)
+{
+    struct front_stream *st = container_of(ep, struct front_stream, ep);
+    CHECK_MAGIC(st, STREAM_MAGIC);
+    return st;
+}
+
+static bool has_body(const struct response_head *h)
+{
+    return h->framing != FRAMING_NONE && !(h->framing == FRAMING_LENGTH && h->content_length == 0);
+}
+
+/* A body without a length has its end in the frames: said as for a chunked one, so that fields
+ * about trailers stay. */
+static struct forward_response context(const struct front_h2 *f, const struct exchange *x)
+{
+    return (struct forward_response){
+        .client = HTTP_1_1,
+        .framing = forward_response_framing(&x->resp, HTTP_1_1),
+        .keep_alive = true,
+        .date = clock_http_date(&loop_of(f)->clock),
+        .overrides = x->listener->overrides,
+        .override_count = x->listener->override_count,
+        .override_mask = x->listener->override_mask,
+    };
+}
+
+static uint32_t text_bytes(const struct field *fields, uint32_t n)
+{
+    size_t bytes = sizeof(":status: 200");
+    for (uint32_t i = 0; i < n; i++)
+        bytes += fields[i].name.n + fields[i].value.n + 4;
+    return (uint32_t)bytes;
+}
+
+static void send_head(struct endpoint *ep)
+{
+    struct front_stream *st = stream_of(ep);
+    struct front_h2 *f = st->front;
+    struct exchange *x = ep->x;
+    if (x->resp.status == 100) {
+        h2_session_inform(&f->h2, &st->wire, 100, NULL, 0);
+        return;
+    }
+    struct forward_response c = context(f, x);
+    char length[TEXT_U64_MAX];
+    uint32_t n, cap = x->resp.fields.count + c.override_count + 2;
+    struct chunk *store = chunkpool_get(chunks_of(f), cap * sizeof(struct field));
+    struct field *fields = (struct field *)(void *)store->data;
+    CHECK(forward_response_fields(&x->resp, &c, length, fields, cap, &n) == OK);
+    x->sent_head_bytes += text_bytes(fields, n);
+    if (x->resp.interim)
+        h2_session_inform(&f->h2, &st->wire, x->resp.status, fields, n);
+    else
+        h2_session_respond(&f->h2, &st->wire, x->resp.status, fields, n,
+                           has_body(&x->resp) ? &x->down : NULL);
+    chunkpool_put(chunks_of(f), store);
+}
+
+static void wake(struct endpoint *ep, unsigned what)
+{
+    struct front_stream *st = stream_of(ep);
+    struct front_h2 *f = st->front;
+    struct exchange *x = ep->x;
+    if (what & WAKE_TAKE)
+        h2_session_wake(&f->h2, &st->wire, &x->down_trailers);
+    if (what & WAKE_ROOM)
+        credit_stream(st);
+    mark(f);
+    if (what & WAKE_TAKE && x->down.lent.n >= LENT_BYTES && !f->running)
+        send_frames(f);
+}
+
+static enum h2_code code_of(enum end end)
+{
+    switch (end) {
+    case END_TIMEOUT:
+        return H2_CODE_CANCEL;
+    case END_REFUSED:
+        return H2_CODE_REFUSED_STREAM;
+    default:
+        return H2_CODE_INTERNAL_ERROR;
+    }
+}
+
+static void close_stream(struct endpoint *ep, enum end end)
+{
+    struct front_stream *st = stream_of(ep);
+    struct front_h2 *f = st->front;
+    f->active--;
+    if (f->waiting == st)
+        f->waiting = NULL;
+    if (end == END_OK)
+        h2_session_finish(&f->h2, &st->wire);
+    else
+        h2_session_reset(&f->h2, &st->wire, code_of(end));
+    release_credit(f, st->uncredited);
+    st->uncredited = 0;
+    mark(f);
+}
+
+static const struct endpoint_ops ops = {send_head, wake, close_stream};
+
+/* ---- streams ---- */
+
+static void stream_run(struct task *t)
+{
+    struct front_stream *st = container_of(t, struct front_stream, task);
+    if (timer_take(&st->timer) && st->ep.x)
+        exchange_timeout(st->ep.x);
+}
+
+static void stream_reap(struct reapable *r)
+{
+    struct front_stream *st = container_of(r, struct front_stream, reapable);
+    st->magic = 0;
+    pool_put(&st->front->s.proxy->streams, st);
+}
+
+/* The wire has forgotten it, and its exchange is over. */
+static void stream_close(struct front_stream *st)
+{
+    struct loop *l = loop_of(st->front);
+    CHECK(!st->ep.x);
+    task_cancel(&st->task);
+    timer_del(&l->wheel, &st->timer);
+    list_del(&st->node);
+    st->reapable.reap = stream_reap;
+    loop_reap(l, &st->reapable);
+}
+
+static struct front_stream *stream_new(struct front_h2 *f)
+{
+    struct front_stream *st = pool_get(&f->s.proxy->streams);
+    if (!st)
+        return NULL;
+    *st = (struct front_stream){.magic = STREAM_MAGIC, .front = f, .ep.ops = &ops};
+    task_init(&st->task, stream_run);
+    timer_init(&st->timer, &st->task);
+    list_init(&st->node);
+    return st;
+}
+
+/* Streams that are over on the wire. The exchange of one that did not end well learns it here. */
+static void close_streams(struct front_h2 *f)
+{
+    struct h2_stream *wire;
+    while ((wire = h2_session_next_closed(&f->h2))) {
+        struct front_stream *st = container_of(wire, struct front_stream, wire);
+        if (st->ep.x && wire->peer_reset)
+            exchange_gone(st->ep.x);
+        else if (st->ep.x)
+            exchange_cut(st->ep.x, REASON_H2_MALFORMED);
+        stream_close(st);
+    }
+}
+
+/* ---- requests ---- */
+
+static void pass_waiting(struct front_h2 *f)
+{
+    struct front_stream *st = f->waiting;
+    f->waiting = NULL;
+    if (st && st->ep.x)
+        exchange_up(st->ep.x);
+}
+
+static struct exchange *begin(struct front_h2 *f, const struct h2_event *ev)
+{
+    struct session *s = &f->s;
+    struct exchange_client client = session_client(s);
+    struct front_stream *st = stream_new(f);
+    if (!st)
+        return NULL;
+    client.timer = &st->timer;
+    client.protocol = SLICE("HTTP/2.0");
+    struct exchange *x =
+        exchange_new(s->proxy, s->slot, session_snapshot(s), session_listener(s), &st->ep, &client);
+    if (!x) {
+        stream_close(st);
+        return NULL;
+    }
+    f->active++;
+    list_push_back(&f->streams, &st->node);
+    h2_session_accept(&f->h2, &st->wire, ev);
+    head_request_init(&x->req, s->proxy->fields, s->proxy->limits.headers, s->proxy->host_space);
+    return x;
+}
+
+static enum reason judge(struct front_h2 *f, struct exchange *x, const struct h2_event *ev)
+{
+    const struct config_listener_attributes *a = &x->listener->config->attributes;
+    uint64_t most = x->listener->root->limits.body_bytes;
+    enum reason why = h1_parser_request(ev->bytes, &f->s.proxy->limits,
+                                        (enum desync_mode)a->desync_mitigation_mode, &x->req);
+    if (why == REASON_NONE)
+        why = ev->refused;
+    if (why == REASON_NONE && x->req.framing == FRAMING_LENGTH && x->req.content_length > most)
+        why = REASON_BODY_TOO_LARGE;
+    return why;
+}
+
+/* The head waits for what comes behind it, so that it and the first of the body go out together. */
+static void take_head(struct front_h2 *f, const struct h2_event *ev)
+{
+    pass_waiting(f);
+    struct exchange *x = begin(f, ev);
+    if (!x) {
+        count_reason(f, REASON_OVERLOAD);
+        h2_session_refuse(&f->h2, ev->id);
+        return;
+    }
+    struct front_stream *st = stream_of(x->front);
+    enum reason why = judge(f, x, ev);
+    if (why != REASON_NONE) {
+        exchange_reject(x, why);
+        return;
+    }
+    if (ev->end)
+        flow_end(&x->up);
+    exchange_request(x);
+    if (st->ep.x)
+        f->waiting = st;
+}
+
+static bool too_large(const struct exchange *x, size_t n)
+{
+    return x->up.total_bytes + n > x->listener->root->limits.body_bytes;
+}
+
+static void take_body(struct front_stream *st, struct slice bytes, bool end)
+{
+    struct exchange *x = st->ep.x;
+    struct chunkpool *chunks = chunks_of(st->front);
+    if (too_large(x, bytes.n)) {
+        exchange_up_failed(x, REASON_BODY_TOO_LARGE);
+        return;
+    }
+    if (bytes.n)
+        flow_lend(&x->up, chunks, bytes);
+    st->uncredited += bytes.n;
+    if (end)
+        flow_end(&x->up);
+    exchange_progress(x);
+    exchange_up(x);
+    if (!st->ep.x)
+        return;
+    flow_settle(&x->up, chunks);
+    credit_stream(st);
+}
+
+static struct front_stream *stream_of_event(struct front_h2 *f, const struct h2_event *ev)
+{
+    struct front_stream *st =
+        ev->stream ? container_of(ev->stream, struct front_stream, wire) : NULL;
+    if (f->waiting != st)
+        pass_waiting(f);
+    return st;
+}
+
+static void take_data(struct front_h2 *f, const struct h2_event *ev)
+{
+    struct front_stream *st = stream_of_event(f, ev);
+    credit_connection(f, ev->bytes.n);
+    if (st && st->ep.x && !st->ep.x->up_closed) {
+        f->waiting = NULL;
+        take_body(st, ev->bytes, ev->end);
+    }
+}
+
+static void take_trailers(struct front_h2 *f, const struct h2_event *ev)
+{
+    struct front_stream *st = stream_of_event(f, ev);
+    struct exchange *x = st ? st->ep.x : NULL;
+    if (!x || x->up_closed)
+        return;
+    f->waiting = NULL;
+    enum reason why = ev->refused;
+    if (why == REASON_NONE)
+        why = h1_body_keep_trailers(f->s.proxy, ev->bytes, &x->up_trailers, &x->up_trailer_store);
+    if (why == REASON_NONE)
+        take_body(st, slice_of(NULL, 0), true);
+    else
+        exchange_up_failed(x, why);
+}
+
+static void become_leaving(struct front_h2 *f)
+{
+    f->state = FRONT_LEAVING;
+    f->notice_at = 0;
+    h2_session_goaway(&f->h2);
+}
+
+static void on_event(struct front_h2 *f, const struct h2_event *ev)
+{
+    switch (ev->type) {
+    case H2_EVENT_HEAD:
+        take_head(f, ev);
+        return;
+    case H2_EVENT_DATA:
+        take_data(f, ev);
+        return;
+    case H2_EVENT_TRAILERS:
+        take_trailers(f, ev);
+        return;
+    case H2_EVENT_PONG:
+        if (f->state == FRONT_NOTICED)
+            become_leaving(f);
+        return;
+    case H2_EVENT_NONE:
+        return;
+    }
+}
+
+static void take(struct front_h2 *f, struct slice in)
+{
+    struct h2_event ev;
+    while (in.n && h2_session_feed(&f->h2, now_of(f), &in, &ev) == OK)
+        on_event(f, &ev);
+    pass_waiting(f);
+    close_streams(f);
+}
+
+/* ---- the task ---- */
+
+static void drop_exchanges(struct front_h2 *f, enum reason why)
+{
+    list_each(n, tmp, &f->streams) {
+        struct exchange *x = list_entry(n, struct front_stream, node)->ep.x;
+        if (x && why == REASON_CLIENT_GONE)
+            exchange_gone(x);
+        else if (x)
+            exchange_cut(x, why);
+    }
+}
+
+/* Of the session, streams included; what is unsent is dropped. */
+static void end_session(struct front_h2 *f, bool reset)
+{
+    drop_exchanges(f, REASON_CLIENT_GONE);
+    h2_session_fini(&f->h2);
+    list_each(n, tmp, &f->streams)
+        stream_close(list_entry(n, struct front_stream, node));
+    session_close(&f->s, reset);
+}
+
+/* All that is to be said is in the conn. */
+static void become_lingering(struct front_h2 *f)
+{
+    enum reason why = f->h2.failed ? f->h2.why : REASON_CLIENT_GONE;
+    if (f->h2.failed)
+        count_reason(f, why);
+    drop_exchanges(f, why);
+    f->state = FRONT_LINGER;
+    f->budget = LINGER_BYTES;
+    conn_shutdown(f->s.conn);
+    loop_timer(loop_of(f), &f->s.timer, config_of(f)->timeouts.linger_ms);
+    if (!config_of(f)->timeouts.linger_ms)
+        f->budget = 0;
+    loop_push(loop_of(f), &f->s.task);
+}
+
+static void linger(struct front_h2 *f)
+{
+    struct slice in;
+    enum err e = timer_take(&f->s.timer) ? ERR_TIMEOUT : OK;
+    if (e == OK)
+        e = conn_read(f->s.conn, LOOP_RECV_BYTES, &in);
+    if (e == OK) {
+        f->budget -= in.n < f->budget ? in.n : f->budget;
+        conn_keep(f->s.conn, slice_from(in, in.n), false);
+    }
+    if ((e != OK && e != ERR_AGAIN && !(e == ERR_EOF && conn_unsent(f->s.conn))) || !f->budget)
+        end_session(f, false);
+}
+
+static bool has_served_enough(const struct front_h2 *f)
+{
+    uint64_t age = now_of(f) - f->s.opened_ms;
+    return f->s.ending || f->h2.requests >= config_of(f)->limits.http2_requests ||
+           age >= session_listener(&f->s)->config->attributes.client_keep_alive_ms;
+}
+
+static void give_notice(struct front_h2 *f)
+{
+    f->state = FRONT_NOTICED;
+    f->notice_at = now_of(f) + NOTICE_MS;
+    h2_session_notice(&f->h2);
+}
+
+static bool past(const struct front_h2 *f, uint64_t deadline)
+{
+    return deadline && deadline <= now_of(f);
+}
+
+static void on_timer(struct front_h2 *f)
+{
+    if (!timer_take(&f->s.timer))
+        return;
+    if (past(f, f->head_at)) {
+        count_reason(f, REASON_REQUEST_TIMEOUT);
+        drop_exchanges(f, REASON_CLIENT_TIMEOUT);
+        h2_session_terminate(&f->h2, H2_CODE_ENHANCE_YOUR_CALM);
+    } else if (past(f, f->idle_at)) {
+        h2_session_terminate(&f->h2, H2_CODE_NO_ERROR);
+    } else if (past(f, f->notice_at) && f->state == FRONT_NOTICED) {
+        become_leaving(f);
+    }
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+/* A head or a greeting that has begun must become whole, a client without a request may stay for a
+ * while. A head that is open is the same one as before while no request was completed. */
+static void set_deadlines(struct front_h2 *f)
+{
+    uint64_t now = now_of(f);
+    bool partial = f->h2.head_open || !f->h2.greeted;
+    if (!partial || f->h2.requests != f->requests_seen)
+        f->head_at = 0;
+    f->requests_seen = f->h2.requests;
+    if (partial && !f->head_at)
+        f->head_at = now + config_of(f)->timeouts.request_head_ms;
+    if (f->active)
+        f->idle_at = 0;
+    else if (!f->idle_at)
+        f->idle_at = now + session_listener(&f->s)->config->attributes.idle_timeout_ms;
+    loop_timer_at(loop_of(f), &f->s.timer, sooner(f->head_at, sooner(f->idle_at, f->notice_at)));
+}
+
+/* Not more than the codec can answer: a client that takes no answers has to wait. */
+static bool may_read(const struct front_h2 *f)
+{
+    return f->state == FRONT_LINGER || h2_session_queued(&f->h2) < H2_SESSION_QUEUE_MAX;
+}
+
+static enum err read_frames(struct front_h2 *f)
+{
+    struct slice in;
+    if (!may_read(f))
+        return ERR_AGAIN;
+    enum err e = conn_read(f->s.conn, LOOP_RECV_BYTES, &in);
+    if (e == OK) {
+        take(f, in);
+        conn_keep(f->s.conn, slice_from(in, in.n), false);
+    }
+    return e;
+}
+
+/* What was taken from the flows makes room, which may bring more to be sent. */
+static void tell_taken(struct front_h2 *f)
+{
+    struct h2_stream *wire;
+    while ((wire = h2_session_next_moved(&f->h2))) {
+        struct front_stream *st = container_of(wire, struct front_stream, wire);
+        if (st->ep.x)
+            exchange_down_taken(st->ep.x);
+    }
+    close_streams(f);
+}
+
+static void write_frames(struct front_h2 *f)
+{
+    int pulls = 0;
+    tell_taken(f); /* of what wake() sent at once */
+    while (pulls < PULLS && send_frames(f)) {
+        tell_taken(f);
+        pulls++;
+    }
+    if (pulls == PULLS)
+        loop_push(loop_of(f), &f->s.task);
+}
+
+static bool is_over(const struct front_h2 *f)
+{
+    return (f->h2.failed || h2_session_over(&f->h2)) && !h2_session_wants_out(&f->h2);
+}
+
+static void turn(struct front_h2 *f)
+{
+    f->running = true;
+    on_timer(f);
+    if (f->state == FRONT_OPEN && has_served_enough(f))
+        give_notice(f);
+    enum err e = read_frames(f);
+    write_frames(f);
+    f->running = false;
+    if (f->s.conn->broken || e == ERR_RESET || e == ERR_EOF || e == ERR_LIMIT)
+        end_session(f, false);
+    else if (is_over(f))
+        become_lingering(f);
+    else
+        set_deadlines(f);
+}
+
+static void front_run(struct task *t)
+{
+    struct front_h2 *f = container_of(t, struct front_h2, s.task);
+    if (conn_flush(f->s.conn) != OK)
+        end_session(f, false);
+    else if (f->state == FRONT_LINGER)
+        linger(f);
+    else
+        turn(f);
+    if (f->s.closed)
+        return;
+    session_count_bytes(&f->s);
+    conn_settle(f->s.conn, may_read(f));
+}
+
+/* A deadline passed: what can be said without waiting is said. */
+static void cut(struct session *s)
+{
+    struct front_h2 *f = container_of(s, struct front_h2, s);
+    drop_exchanges(f, REASON_DRAIN_TIMEOUT);
+    if (f->state != FRONT_LINGER) {
+        h2_session_terminate(&f->h2, H2_CODE_NO_ERROR);
+        send_frames(f);
+    }
+    end_session(f, false);
+}
+
+void front_h2_begin(struct session *s)
+{
+    struct front_h2 *f = container_of(s, struct front_h2, s);
+    struct proxy *p = s->proxy;
+    const struct config_limits *l = &config_of(f)->limits;
+    struct h2_settings settings = {
+        .streams = l->http2_streams,
+        .resets = {l->http2_resets, l->http2_resets / 6 + 1},
+        .controls = {l->http2_control_frames, l->http2_control_frames / 5 + 1},
+    };
+    CHECK(!s->front.x);
+    memset((char *)f + sizeof(f->s), 0, sizeof(*f) - sizeof(f->s));
+    list_init(&f->streams);
+    s->task.run = front_run;
+    s->front.ops = NULL;
+    s->cut = cut;
+    if (h2_session_init(&f->h2, chunks_of(f), &p->limits, &settings, now_of(f)) != OK) {
+        session_close(s, false);
+        return;
+    }
+    set_deadlines(f);
+    loop_push(p->loop, &s->task);
+}
