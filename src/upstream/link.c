@@ -223,6 +223,7 @@ void link_put_idle(struct link *k, uint32_t keep_alive_ms)
     counter_add(&local_of(k)->idle_links, 1);
     conn_rest(k->conn);
     conn_own(k->conn, &k->task);
+    conn_settle(k->conn, true); /* a slow client may have left it unwatched */
     loop_timer(loop_of(k), &k->timer, keep_alive_ms);
 }
 
