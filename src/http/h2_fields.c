@@ -87,7 +87,7 @@ static bool lower_token(struct slice name)
 
 static bool token(struct slice s)
 {
-    bool odd;
+    bool odd = false;
     return s.n && scan_token(s.p, s.p + s.n, &odd) == s.p + s.n;
 }
 
