@@ -45,7 +45,7 @@
     X(BODY_TIMEOUT, "body_timeout", 408, "The request body did not arrive in time.")               \
     X(CLIENT_TLS_ERROR, "client_tls_error", 0, "The TLS handshake with the client failed.")        \
     X(CLIENT_TLS_TIMEOUT, "client_tls_timeout", 0, "The client's TLS handshake took too long.")    \
-    X(H2_MALFORMED, "h2_malformed", 400, "The HTTP/2 request is malformed.")                       \
+    X(BAD_STREAM, "bad_stream", 400, "The HTTP/2 request is malformed.")                           \
     X(SOURCE_DENIED, "source_denied", 403, "This address may not connect.")                        \
     /* The client has left. */                                                                     \
     X(CLIENT_GONE, "client_gone", 460, "The client closed the connection.")                        \
@@ -81,10 +81,10 @@
     X(UNEXPECTED_UPGRADE, "unexpected_upgrade", 502, "The target changed protocols unasked.")      \
     X(RESPONSE_HEAD_TOO_LARGE, "response_head_too_large", 502, "The answer's head is too large.")  \
     /* An HTTP/2 connection that is ended for what its client sent. */                             \
-    X(H2_PROTOCOL_ERROR, "h2_protocol_error", 0, "The HTTP/2 connection was misused.")             \
-    X(H2_RESETS, "h2_resets", 0, "Too many HTTP/2 streams were reset.")                            \
-    X(H2_CONTROL_FLOOD, "h2_control_flood", 0, "Too many HTTP/2 frames carried nothing.")          \
-    X(H2_HEAD_FLOOD, "h2_head_flood", 0, "An HTTP/2 field list was far too large.")                \
+    X(BAD_FRAME, "bad_frame", 0, "The HTTP/2 connection was misused.")                             \
+    X(RESET_FLOOD, "reset_flood", 0, "Too many HTTP/2 streams were reset.")                        \
+    X(CONTROL_FLOOD, "control_flood", 0, "Too many HTTP/2 frames carried nothing.")                \
+    X(HEADER_FLOOD, "header_flood", 0, "An HTTP/2 field list was far too large.")                  \
     /* Connections without HTTP, and both sides of a tunnel. */                                    \
     X(IDLE_TIMEOUT, "idle_timeout", 0, "Nothing was sent for too long.")                           \
     X(HALF_CLOSE_TIMEOUT, "half_close_timeout", 0, "The second half stayed open for too long.")    \

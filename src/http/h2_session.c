@@ -86,17 +86,17 @@ static void fail_of(struct h2_private *p, ssize_t error)
 {
     switch (error) {
     case NGHTTP2_ERR_FLOODED:
-        fail(p, REASON_H2_CONTROL_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
+        fail(p, REASON_CONTROL_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
         return;
     case NGHTTP2_ERR_CALLBACK_FAILURE: /* on_header: beyond all limits */
     case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
-        fail(p, REASON_H2_HEAD_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
+        fail(p, REASON_HEADER_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
         return;
     case NGHTTP2_ERR_NOMEM:
         fail(p, REASON_OVERLOAD, NGHTTP2_INTERNAL_ERROR);
         return;
     default:
-        fail(p, REASON_H2_PROTOCOL_ERROR, NGHTTP2_PROTOCOL_ERROR);
+        fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
     }
 }
 
@@ -182,7 +182,7 @@ static void take_reset(struct h2_private *p, const nghttp2_frame *frame)
     struct h2_stream *st = stream_of(p->ng, frame->hd.stream_id);
     if (st)
         st->peer_reset = true;
-    spend(p, &p->resets, REASON_H2_RESETS);
+    spend(p, &p->resets, REASON_RESET_FLOOD);
 }
 
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -239,7 +239,7 @@ static void account(struct h2_private *p, uint8_t type, uint8_t flags, uint32_t 
         if (length >= USEFUL_BYTES || flags & NGHTTP2_FLAG_END_STREAM)
             bucket_give(&p->controls, EARNED);
         else if (length == 0)
-            spend(p, &p->controls, REASON_H2_CONTROL_FLOOD);
+            spend(p, &p->controls, REASON_CONTROL_FLOOD);
         return;
     case NGHTTP2_HEADERS:
         bucket_give(&p->controls, EARNED);
@@ -247,7 +247,7 @@ static void account(struct h2_private *p, uint8_t type, uint8_t flags, uint32_t 
     case NGHTTP2_RST_STREAM: /* has a budget of its own */
         return;
     default:
-        spend(p, &p->controls, REASON_H2_CONTROL_FLOOD);
+        spend(p, &p->controls, REASON_CONTROL_FLOOD);
     }
 }
 
@@ -267,13 +267,13 @@ static void check_id(struct h2_private *p, uint8_t type, uint32_t id)
 {
     bool theirs = id & 1;
     if (type == NGHTTP2_PRIORITY && id == 0) /* ignored like all of them, but not there */
-        fail(p, REASON_H2_PROTOCOL_ERROR, NGHTTP2_PROTOCOL_ERROR);
+        fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
     if (!theirs || (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA))
         return;
     if (id > p->last_id && type == NGHTTP2_HEADERS)
         note_id(p, id);
     else if (id <= p->last_id && !p->forgiving && !nghttp2_session_find_stream(p->ng, (int32_t)id))
-        fail(p, REASON_H2_PROTOCOL_ERROR,
+        fail(p, REASON_BAD_FRAME,
              id >= p->gap_from && id < p->gap_to ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED);
 }
 
@@ -463,7 +463,7 @@ static void sent_reset(struct h2_private *p, const struct h2_stream *st, uint32_
 {
     p->forgiving = true;
     if (code != NGHTTP2_REFUSED_STREAM && !(st && st->own_reset))
-        spend(p, &p->resets, REASON_H2_RESETS);
+        spend(p, &p->resets, REASON_RESET_FLOOD);
 }
 
 /* The PING goes behind the first GOAWAY: its answer shows that this was seen. */
@@ -472,7 +472,7 @@ static void sent_goaway(struct h2_private *p, const nghttp2_goaway *g)
     p->forgiving = true;
     if (g->error_code != NGHTTP2_NO_ERROR && !p->s->failed) {
         p->s->failed = true; /* nghttp2 found the fault and has said so */
-        p->s->why = REASON_H2_PROTOCOL_ERROR;
+        p->s->why = REASON_BAD_FRAME;
     }
     if (g->error_code == NGHTTP2_NO_ERROR && g->last_stream_id == INT32_MAX)
         CHECK(nghttp2_submit_ping(p->ng, NGHTTP2_FLAG_NONE, NULL) == 0);

@@ -292,7 +292,7 @@ static void close_streams(struct front_h2 *f)
         if (st->ep.x && wire->peer_reset)
             exchange_gone(st->ep.x);
         else if (st->ep.x)
-            exchange_cut(st->ep.x, REASON_H2_MALFORMED);
+            exchange_cut(st->ep.x, REASON_BAD_STREAM);
         stream_close(st);
     }
 }

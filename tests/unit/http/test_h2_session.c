@@ -446,7 +446,7 @@ static void test_what_comes_for_a_stream_that_is_over_ends_the_connection(void *
         else
             WIRE_HEAD(&p->in, 1, WHOLE, GET_A);
         feed(p);
-        assert_ends_with(p, "GOAWAY 1 5", REASON_H2_PROTOCOL_ERROR);
+        assert_ends_with(p, "GOAWAY 1 5", REASON_BAD_FRAME);
         peer_free(p);
     }
 }
@@ -674,7 +674,7 @@ static void test_malformed_frames_end_the_connection_with_the_right_code(void **
             (code != cases[i].code && code != cases[i].or_code) || !h2_session_over(&p->s))
             fail_msg("case %zu: code %u, said %s", i, code, p->out.said.p);
         assert_true(p->s.failed);
-        assert_int_equal(p->s.why, REASON_H2_PROTOCOL_ERROR);
+        assert_int_equal(p->s.why, REASON_BAD_FRAME);
         peer_free(p);
     }
 }
@@ -686,7 +686,7 @@ static void test_what_is_no_preface_ends_the_connection(void **state)
     strbuf_str(&p->in, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     feed(p);
     assert_int_equal(p->err, ERR_RESET);
-    assert_ends_with(p, "GOAWAY 0 1", REASON_H2_PROTOCOL_ERROR);
+    assert_ends_with(p, "GOAWAY 0 1", REASON_BAD_FRAME);
     peer_free(p);
 }
 
@@ -697,7 +697,7 @@ static void test_settings_must_come_first(void **state)
     strbuf_slice(&p->in, H2_SESSION_PREFACE);
     WIRE_HEAD(&p->in, 1, WHOLE, GET_A);
     feed(p);
-    assert_ends_with(p, "GOAWAY 0 1", REASON_H2_PROTOCOL_ERROR);
+    assert_ends_with(p, "GOAWAY 0 1", REASON_BAD_FRAME);
     peer_free(p);
 }
 
@@ -989,7 +989,7 @@ static void test_a_bomb_of_fields_ends_the_connection(void **state)
         strbuf_add(&list, "\xbe", 1); /* the newest entry of the table */
     wire_frame(&p->in, HEADERS, WHOLE, 1, list.p, list.n);
     feed(p);
-    assert_ends_with(p, "GOAWAY 1 11", REASON_H2_HEAD_FLOOD);
+    assert_ends_with(p, "GOAWAY 1 11", REASON_HEADER_FLOOD);
     assert_string_equal(events(p), "");
     strbuf_fini(&list);
     peer_free(p);
@@ -1003,7 +1003,7 @@ static void test_a_flood_of_continuations_ends_the_connection(void **state)
     for (int i = 0; i < 20; i++)
         wire_frame(&p->in, CONTINUATION, 0, 1, NULL, 0);
     feed(p);
-    assert_ends_with(p, "GOAWAY 1 11", REASON_H2_HEAD_FLOOD);
+    assert_ends_with(p, "GOAWAY 1 11", REASON_HEADER_FLOOD);
     peer_free(p);
 }
 
@@ -1025,7 +1025,7 @@ static void test_resets_are_free_up_to_the_budget_and_no_further(void **state)
     assert_int_equal(p->err, OK);
     reset_streams(p, 1);
     assert_int_equal(p->err, ERR_RESET);
-    assert_ends_with(p, "GOAWAY 401 11", REASON_H2_RESETS);
+    assert_ends_with(p, "GOAWAY 401 11", REASON_RESET_FLOOD);
     peer_free(p);
 }
 
@@ -1055,7 +1055,7 @@ static void test_streams_that_the_client_makes_us_reset_count_too(void **state)
         pull(p);
     }
     assert_int_equal(made, 201);
-    assert_int_equal(p->s.why, REASON_H2_RESETS);
+    assert_int_equal(p->s.why, REASON_RESET_FLOOD);
     assert_non_null(strstr(p->out.said.p, "GOAWAY"));
     peer_free(p);
 }
@@ -1071,7 +1071,7 @@ static void test_malformed_requests_count_as_resets(void **state)
         pull(p);
     }
     assert_int_equal(made, 201);
-    assert_int_equal(p->s.why, REASON_H2_RESETS);
+    assert_int_equal(p->s.why, REASON_RESET_FLOOD);
     peer_free(p);
 }
 
@@ -1104,7 +1104,7 @@ static void test_frames_that_carry_nothing_are_free_up_to_the_budget(void **stat
         assert_int_equal(p->err, OK);
         wire_frame(&p->in, frames[i].type, 0, frames[i].id, frames[i].payload, frames[i].n);
         feed(p);
-        assert_ends_with(p, "GOAWAY 1 11", REASON_H2_CONTROL_FLOOD);
+        assert_ends_with(p, "GOAWAY 1 11", REASON_CONTROL_FLOOD);
         peer_free(p);
     }
 }
