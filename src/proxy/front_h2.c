@@ -36,6 +36,7 @@ struct front_h2 {
 struct front_stream {
     uint32_t magic;
     struct front_h2 *front;
+    struct proxy *proxy; /* outlives the front, which may be reaped first */
     struct h2_stream wire;
     struct endpoint ep;
     struct task task; /* the timer's */
@@ -256,7 +257,7 @@ static void stream_reap(struct reapable *r)
 {
     struct front_stream *st = container_of(r, struct front_stream, reapable);
     st->magic = 0;
-    pool_put(&st->front->s.proxy->streams, st);
+    pool_put(&st->proxy->streams, st);
 }
 
 /* The wire has forgotten it, and its exchange is over. */
@@ -276,7 +277,8 @@ static struct front_stream *stream_new(struct front_h2 *f)
     struct front_stream *st = pool_get(&f->s.proxy->streams);
     if (!st)
         return NULL;
-    *st = (struct front_stream){.magic = STREAM_MAGIC, .front = f, .ep.ops = &ops};
+    *st = (struct front_stream){
+        .magic = STREAM_MAGIC, .front = f, .proxy = f->s.proxy, .ep.ops = &ops};
     task_init(&st->task, stream_run);
     timer_init(&st->timer, &st->task);
     list_init(&st->node);
