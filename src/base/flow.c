@@ -42,7 +42,8 @@ void flow_consume(struct flow *f, struct chunkpool *p, size_t n)
     size_t queued = n < f->q.bytes ? n : f->q.bytes;
     chunkq_consume(&f->q, p, queued);
     CHECK(n - queued <= f->lent.n);
-    f->lent = slice_from(f->lent, n - queued);
+    if (n > queued)
+        f->lent = slice_from(f->lent, n - queued);
 }
 
 void flow_clear(struct flow *f, struct chunkpool *p)
