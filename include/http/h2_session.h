@@ -101,13 +101,7 @@ struct h2_event {
     enum reason refused; /* HEAD, TRAILERS: beyond the limits, `bytes` is cut */
 };
 
-struct h2_bucket {
-    struct h2_budget budget;
-    uint32_t level;
-    uint64_t at_ms;
-};
-
-struct h2_private; /* the callbacks' view, src/http/h2_session.c */
+struct h2_private; /* src/http/h2_private.h */
 
 struct h2_session {
     uint32_t magic;

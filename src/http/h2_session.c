@@ -1,73 +1,16 @@
 #include "http/h2_session.h"
 
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
-#include "h2_fields.h"
+#include "h2_private.h"
 
-#define MAGIC          0x48325353
-#define PREFACE_BYTES  24
-#define FRAME_HD_BYTES 9
-#define FRAME_BYTES    (FRAME_HD_BYTES + 16384u)
-#define DATA_BYTES     (16384u - FRAME_HD_BYTES) /* header and payload fill one TLS record */
-#define SEND_HEAD_MAX  (1u << 20)                /* above all that the limits allow a head to be */
-#define USEFUL_BYTES   1024                      /* DATA that carries less earns nothing */
-#define EARNED         2
+#define MAGIC         0x48325353
+#define PREFACE_BYTES 24
+#define SEND_HEAD_MAX (1u << 20) /* above all that the limits allow a head to be */
 
-struct h2_private {
-    struct h2_session *s;
-    nghttp2_session *ng;
-    struct chunkpool *pool;
-    struct h2_fields fields;
-    struct h2_bucket resets, controls;
-    struct h2_event *ev; /* of the feed that runs */
+/* ---- what the parts share ---- */
 
-    /* Where the input stands: at a header of which hd_n octets are there, or in a frame. */
-    uint8_t hd[FRAME_HD_BYTES];
-    uint32_t hd_n, left;
-
-    /* Ids of the client: the newest, and those that were left out before it. */
-    uint32_t last_id, gap_from, gap_to;
-    bool forgiving; /* we have reset or refused something: frames for it may be on their way */
-
-    /* The pull that runs. */
-    char *to;
-    size_t n, cap;
-};
-
-/* ---- budgets ---- */
-
-static void bucket_init(struct h2_bucket *b, struct h2_budget budget, uint64_t now_ms)
-{
-    *b = (struct h2_bucket){.budget = budget, .level = budget.burst, .at_ms = now_ms};
-}
-
-static void bucket_fill(struct h2_bucket *b, uint64_t now_ms)
-{
-    uint64_t due = (now_ms - b->at_ms) * b->budget.per_s / 1000;
-    if (due == 0)
-        return;
-    uint64_t level = b->level + due;
-    b->level = level < b->budget.burst ? (uint32_t)level : b->budget.burst;
-    b->at_ms = now_ms;
-}
-
-static void bucket_give(struct h2_bucket *b, uint32_t n)
-{
-    b->level = b->budget.burst - b->level < n ? b->budget.burst : b->level + n;
-}
-
-static bool bucket_take(struct h2_bucket *b)
-{
-    if (b->level == 0)
-        return false;
-    b->level--;
-    return true;
-}
-
-/* ---- the end of a connection ---- */
-
-static void fail(struct h2_private *p, enum reason why, uint32_t code)
+void h2_session_fail(struct h2_private *p, enum reason why, uint32_t code)
 {
     if (p->s->failed)
         return;
@@ -76,267 +19,13 @@ static void fail(struct h2_private *p, enum reason why, uint32_t code)
     CHECK(nghttp2_session_terminate_session(p->ng, code) == 0);
 }
 
-static void spend(struct h2_private *p, struct h2_bucket *b, enum reason why)
+void h2_session_spend(struct h2_private *p, struct h2_bucket *b, enum reason why)
 {
-    if (!bucket_take(b))
-        fail(p, why, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!h2_bucket_take(b))
+        h2_session_fail(p, why, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-static void fail_of(struct h2_private *p, ssize_t error)
-{
-    switch (error) {
-    case NGHTTP2_ERR_FLOODED:
-        fail(p, REASON_CONTROL_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
-        return;
-    case NGHTTP2_ERR_CALLBACK_FAILURE: /* on_header: beyond all limits */
-    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
-        fail(p, REASON_HEADER_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM);
-        return;
-    case NGHTTP2_ERR_NOMEM:
-        fail(p, REASON_OVERLOAD, NGHTTP2_INTERNAL_ERROR);
-        return;
-    default:
-        fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
-    }
-}
-
-/* ---- input: what nghttp2 found in it ---- */
-
-static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
-{
-    return id ? nghttp2_session_get_stream_user_data(ng, id) : NULL;
-}
-
-static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
-{
-    (void)ng;
-    struct h2_private *p = user;
-    bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
-    h2_fields_begin(&p->fields, p->pool, p->fields.limits, trailers);
-    return 0;
-}
-
-static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user)
-{
-    (void)ng, (void)frame, (void)flags;
-    struct h2_private *p = user;
-    enum err e = h2_fields_add(&p->fields, slice_of((const char *)name, name_n),
-                               slice_of((const char *)value, value_n));
-    return e == ERR_LIMIT ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-}
-
-/* Without this callback nghttp2 leaves a malformed field out and goes on; RFC 9113 8.1.1 wants the
- * request refused. */
-static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
-                             size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags,
-                             void *user)
-{
-    (void)ng, (void)frame, (void)name, (void)name_n, (void)value, (void)value_n, (void)flags,
-        (void)user;
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-static void take_list(struct h2_private *p, const nghttp2_frame *frame)
-{
-    struct h2_event ev = {.id = frame->hd.stream_id};
-    bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
-    ev.end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    if (h2_fields_finish(&p->fields, ev.end, &ev.bytes, &ev.refused) != OK) {
-        CHECK(nghttp2_submit_rst_stream(p->ng, NGHTTP2_FLAG_NONE, ev.id, NGHTTP2_PROTOCOL_ERROR) ==
-              0);
-        return;
-    }
-    ev.type = request ? H2_EVENT_HEAD : H2_EVENT_TRAILERS;
-    ev.stream = request ? NULL : stream_of(p->ng, ev.id);
-    if (ev.stream)
-        ev.stream->peer_ended = true;
-    p->s->requests += request;
-    *p->ev = ev;
-}
-
-static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
-                   void *user)
-{
-    (void)flags;
-    struct h2_private *p = user;
-    *p->ev = (struct h2_event){.type = H2_EVENT_DATA,
-                               .id = id,
-                               .stream = stream_of(ng, id),
-                               .bytes = slice_of((const char *)data, n)};
-    return 0;
-}
-
-static void take_data_end(struct h2_private *p, const nghttp2_frame *frame)
-{
-    struct h2_stream *st = stream_of(p->ng, frame->hd.stream_id);
-    if (p->ev->type == H2_EVENT_NONE)
-        *p->ev = (struct h2_event){.type = H2_EVENT_DATA, .id = frame->hd.stream_id, .stream = st};
-    p->ev->end = true;
-    if (st)
-        st->peer_ended = true;
-}
-
-static void take_reset(struct h2_private *p, const nghttp2_frame *frame)
-{
-    struct h2_stream *st = stream_of(p->ng, frame->hd.stream_id);
-    if (st)
-        st->peer_reset = true;
-    spend(p, &p->resets, REASON_RESET_FLOOD);
-}
-
-static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
-{
-    (void)ng;
-    struct h2_private *p = user;
-    switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
-        take_list(p, frame);
-        return 0;
-    case NGHTTP2_DATA:
-        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
-            take_data_end(p, frame);
-        return 0;
-    case NGHTTP2_RST_STREAM:
-        take_reset(p, frame);
-        return 0;
-    case NGHTTP2_SETTINGS:
-        p->s->greeted = true;
-        return 0;
-    case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-            p->ev->type = H2_EVENT_PONG;
-        return 0;
-    default:
-        return 0;
-    }
-}
-
-static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *user)
-{
-    struct h2_private *p = user;
-    struct h2_stream *st = stream_of(ng, id);
-    if (!st)
-        return 0;
-    st->gone = true;
-    st->code = code;
-    st->out = NULL;
-    if (code == NGHTTP2_NO_ERROR && st->ended)
-        bucket_give(&p->resets, 1);
-    p->s->streams_open--;
-    list_del(&st->node);
-    list_push_back(&p->s->closed, &st->node);
-    return 0;
-}
-
-/* ---- input: where the frames are ---- */
-
-/* What a frame costs or earns, from its header alone. */
-static void account(struct h2_private *p, uint8_t type, uint8_t flags, uint32_t length)
-{
-    switch (type) {
-    case NGHTTP2_DATA:
-        if (length >= USEFUL_BYTES || flags & NGHTTP2_FLAG_END_STREAM)
-            bucket_give(&p->controls, EARNED);
-        else if (length == 0)
-            spend(p, &p->controls, REASON_CONTROL_FLOOD);
-        return;
-    case NGHTTP2_HEADERS:
-        bucket_give(&p->controls, EARNED);
-        return;
-    case NGHTTP2_RST_STREAM: /* has a budget of its own */
-        return;
-    default:
-        spend(p, &p->controls, REASON_CONTROL_FLOOD);
-    }
-}
-
-static void note_id(struct h2_private *p, uint32_t id)
-{
-    if (id > p->last_id + 2) {
-        p->gap_from = p->last_id + 2;
-        p->gap_to = id;
-    }
-    p->last_id = id;
-}
-
-/* nghttp2 ignores what comes for a stream that it has forgotten, because it cannot know who ended
- * it. As long as we have reset none it was the client, which has no excuse (RFC 9113 5.1, 5.1.1).
- */
-static void check_id(struct h2_private *p, uint8_t type, uint32_t id)
-{
-    bool theirs = id & 1;
-    if (type == NGHTTP2_PRIORITY && id == 0) /* ignored like all of them, but not there */
-        fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
-    if (!theirs || (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA))
-        return;
-    if (id > p->last_id && type == NGHTTP2_HEADERS)
-        note_id(p, id);
-    else if (id <= p->last_id && !p->forgiving && !nghttp2_session_find_stream(p->ng, (int32_t)id))
-        fail(p, REASON_BAD_FRAME,
-             id >= p->gap_from && id < p->gap_to ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_STREAM_CLOSED);
-}
-
-static uint32_t get_u32(const uint8_t *b)
-{
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static bool is_list(uint8_t type)
-{
-    return type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
-}
-
-/* The header of a frame is whole: all that is judged by it. */
-static void begin_frame(struct h2_private *p)
-{
-    p->left = get_u32(p->hd) >> 8;
-    check_id(p, p->hd[3], get_u32(p->hd + 5) & INT32_MAX);
-    p->s->head_open = p->s->head_open || is_list(p->hd[3]);
-    account(p, p->hd[3], p->hd[4], p->left);
-}
-
-static void give(struct h2_private *p, const void *bytes, size_t n)
-{
-    if (p->s->failed || n == 0)
-        return;
-    ssize_t got = nghttp2_session_mem_recv(p->ng, bytes, n);
-    if (got < 0)
-        fail_of(p, got);
-}
-
-/* A frame's header goes to nghttp2 in one piece, also when it came in several: each piece of the
- * header of a CONTINUATION counts as one more of them there. */
-static void take_header(struct h2_private *p, struct slice *in)
-{
-    size_t n = FRAME_HD_BYTES - p->hd_n;
-    n = n < in->n ? n : in->n;
-    memcpy(p->hd + p->hd_n, in->p, n);
-    p->hd_n += (uint32_t)n;
-    *in = slice_from(*in, n);
-    if (p->hd_n < FRAME_HD_BYTES)
-        return;
-    begin_frame(p);
-    give(p, p->hd, FRAME_HD_BYTES);
-}
-
-static void take_payload(struct h2_private *p, struct slice *in)
-{
-    size_t n = p->left < in->n ? p->left : in->n;
-    p->left -= (uint32_t)n;
-    give(p, in->p, n);
-    *in = slice_from(*in, n);
-}
-
-/* Also a frame that nghttp2 refused ends the list it belongs to. */
-static void end_frame(struct h2_private *p)
-{
-    if (p->left || p->hd_n < FRAME_HD_BYTES)
-        return;
-    if (is_list(p->hd[3]) && p->hd[4] & NGHTTP2_FLAG_END_HEADERS)
-        p->s->head_open = false;
-    p->hd_n = 0;
-}
+/* ---- bytes in and out ---- */
 
 enum err h2_session_feed(struct h2_session *s, uint64_t now_ms, struct slice *in,
                          struct h2_event *ev)
@@ -347,158 +36,14 @@ enum err h2_session_feed(struct h2_session *s, uint64_t now_ms, struct slice *in
     *ev = (struct h2_event){0};
     if (!s->head_open)
         h2_fields_fini(&p->fields);
-    bucket_fill(&p->resets, now_ms);
-    bucket_fill(&p->controls, now_ms);
+    h2_bucket_fill(&p->resets, now_ms);
+    h2_bucket_fill(&p->controls, now_ms);
     p->ev = ev;
     s->busy = true;
-    while (in->n && ev->type == H2_EVENT_NONE && !s->failed) {
-        if (p->left == 0)
-            take_header(p, in);
-        if (p->left)
-            take_payload(p, in);
-        end_frame(p);
-    }
+    while (in->n && ev->type == H2_EVENT_NONE && !s->failed)
+        h2_in_take(p, in);
     s->busy = false;
     return s->failed ? ERR_RESET : OK;
-}
-
-/* ---- output ---- */
-
-static ssize_t read_length(nghttp2_session *ng, uint8_t type, int32_t id, int32_t session_window,
-                           int32_t stream_window, uint32_t max_frame, void *user)
-{
-    (void)ng, (void)type, (void)id, (void)user;
-    int32_t n = session_window < stream_window ? session_window : stream_window;
-    uint32_t most = max_frame < DATA_BYTES ? max_frame : DATA_BYTES;
-    return n < (int32_t)most ? n : (ssize_t)most;
-}
-
-static nghttp2_nv nv_of(struct slice name, struct slice value)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
-                        .namelen = name.n,
-                        .value = (uint8_t *)(uintptr_t)value.p,
-                        .valuelen = value.n};
-}
-
-static void submit_trailers(struct h2_private *p, struct h2_stream *st)
-{
-    const nghttp2_nv *nv = (const nghttp2_nv *)(const void *)st->trailers->data;
-    size_t n = st->trailers->off / sizeof(*nv);
-    CHECK(nghttp2_submit_trailer(p->ng, st->id, nv, n) == 0);
-}
-
-/* How much of the body goes into the next DATA frame; send_data() copies it. */
-static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length,
-                         uint32_t *flags, nghttp2_data_source *source, void *user)
-{
-    (void)ng, (void)id, (void)buf;
-    struct h2_stream *st = source->ptr;
-    size_t have = st->out ? flow_bytes(st->out) : 0;
-    bool ended = st->over || (st->out && st->out->ended);
-    size_t n = have < length ? have : length;
-    if (n == 0 && !ended) {
-        st->waiting = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (!ended || n < have)
-        return (ssize_t)n;
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (st->trailers) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        submit_trailers(user, st);
-    }
-    return (ssize_t)n;
-}
-
-static void copy_body(struct h2_private *p, struct flow *f, size_t n)
-{
-    struct iovec iov[FLOW_IOV_MAX];
-    int pieces = flow_peek(f, iov, FLOW_IOV_MAX);
-    size_t left = n;
-    for (int i = 0; i < pieces && left; i++) {
-        size_t k = iov[i].iov_len < left ? iov[i].iov_len : left;
-        memcpy(p->to + p->n, iov[i].iov_base, k);
-        p->n += k;
-        left -= k;
-    }
-    CHECK(left == 0);
-    flow_consume(f, p->pool, n);
-}
-
-/* A frame that was prepared before its exchange broke off finds no flow: nghttp2 resets. */
-static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *hd, size_t length,
-                     nghttp2_data_source *source, void *user)
-{
-    (void)ng, (void)frame;
-    struct h2_private *p = user;
-    struct h2_stream *st = source->ptr;
-    if (p->n >= H2_SESSION_OUT_BYTES || p->cap - p->n < FRAME_HD_BYTES + length)
-        return NGHTTP2_ERR_WOULDBLOCK;
-    if (length && (!st->out || flow_bytes(st->out) < length))
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    memcpy(p->to + p->n, hd, FRAME_HD_BYTES);
-    p->n += FRAME_HD_BYTES;
-    if (length == 0)
-        return 0;
-    copy_body(p, st->out, length);
-    if (list_empty(&st->moved))
-        list_push_back(&p->s->moved, &st->moved);
-    if (length >= USEFUL_BYTES)
-        bucket_give(&p->controls, EARNED);
-    return 0;
-}
-
-/* The answer is out, the exchange is over, but the client still sends. */
-static void stop_client(struct h2_private *p, struct h2_stream *st)
-{
-    if (!st->ended || !st->over || st->out || st->peer_ended || st->gone || st->own_reset)
-        return;
-    st->own_reset = true;
-    CHECK(nghttp2_submit_rst_stream(p->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR) == 0);
-}
-
-static void sent_reset(struct h2_private *p, const struct h2_stream *st, uint32_t code)
-{
-    p->forgiving = true;
-    if (code != NGHTTP2_REFUSED_STREAM && !(st && st->own_reset))
-        spend(p, &p->resets, REASON_RESET_FLOOD);
-}
-
-/* The PING goes behind the first GOAWAY: its answer shows that this was seen. */
-static void sent_goaway(struct h2_private *p, const nghttp2_goaway *g)
-{
-    p->forgiving = true;
-    if (g->error_code != NGHTTP2_NO_ERROR && !p->s->failed) {
-        p->s->failed = true; /* nghttp2 found the fault and has said so */
-        p->s->why = REASON_BAD_FRAME;
-    }
-    if (g->error_code == NGHTTP2_NO_ERROR && g->last_stream_id == INT32_MAX)
-        CHECK(nghttp2_submit_ping(p->ng, NGHTTP2_FLAG_NONE, NULL) == 0);
-}
-
-static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
-{
-    struct h2_private *p = user;
-    struct h2_stream *st = stream_of(ng, frame->hd.stream_id);
-    switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_DATA:
-        if (!st || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-            return 0;
-        st->ended = true;
-        stop_client(p, st);
-        return 0;
-    case NGHTTP2_RST_STREAM:
-        sent_reset(p, st, frame->rst_stream.error_code);
-        return 0;
-    case NGHTTP2_GOAWAY:
-        sent_goaway(p, &frame->goaway);
-        return 0;
-    default:
-        return 0;
-    }
 }
 
 enum err h2_session_pull(struct h2_session *s, char *to, size_t cap, size_t *n)
@@ -506,22 +51,11 @@ enum err h2_session_pull(struct h2_session *s, char *to, size_t cap, size_t *n)
     CHECK_MAGIC(s, MAGIC);
     CHECK(!s->busy && cap >= H2_SESSION_OUT_MIN_BYTES);
     struct h2_private *p = s->p;
-    enum err e = OK;
     p->to = to;
     p->cap = cap;
     p->n = 0;
     s->busy = true;
-    while (p->n < H2_SESSION_OUT_BYTES && p->cap - p->n >= FRAME_BYTES) {
-        const uint8_t *frame;
-        ssize_t got = nghttp2_session_mem_send(p->ng, &frame);
-        if (got <= 0) {
-            e = got < 0 ? ERR_RESET : OK;
-            break;
-        }
-        CHECK((size_t)got <= p->cap - p->n);
-        memcpy(p->to + p->n, frame, (size_t)got);
-        p->n += (size_t)got;
-    }
+    enum err e = h2_out_pull(p);
     s->busy = false;
     *n = p->n;
     if (e != OK && !s->failed)
@@ -579,15 +113,8 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks *c;
     if (nghttp2_session_callbacks_new(&c) != 0)
         return NULL;
-    nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(c, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_recv);
-    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_send);
-    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
-    nghttp2_session_callbacks_set_send_data_callback(c, send_data);
-    nghttp2_session_callbacks_set_data_source_read_length_callback(c, read_length);
+    h2_in_register(c);
+    h2_out_register(c);
     return c;
 }
 
@@ -646,8 +173,8 @@ enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const str
     p->fields.pool = pool;
     p->fields.limits = limits;
     p->left = PREFACE_BYTES;
-    bucket_init(&p->resets, settings->resets, now_ms);
-    bucket_init(&p->controls, settings->controls, now_ms);
+    h2_bucket_init(&p->resets, settings->resets, now_ms);
+    h2_bucket_init(&p->controls, settings->controls, now_ms);
     if (make_session(p, settings) && greet(p, settings))
         return OK;
     h2_session_fini(s);
@@ -703,9 +230,9 @@ static void nv_list_make(struct nv_list *l, struct chunkpool *pool, unsigned sta
     l->status[2] = (char)('0' + status % 10);
     l->store = chunkpool_get(pool, (n + 1) * sizeof(*l->at));
     l->at = (nghttp2_nv *)(void *)l->store->data;
-    l->at[0] = nv_of(SLICE(":status"), slice_of(l->status, sizeof(l->status)));
+    l->at[0] = h2_private_nv(SLICE(":status"), slice_of(l->status, sizeof(l->status)));
     for (uint32_t i = 0; i < n; i++)
-        l->at[i + 1] = nv_of(fields[i].name, fields[i].value);
+        l->at[i + 1] = h2_private_nv(fields[i].name, fields[i].value);
     l->n = n + 1;
 }
 
@@ -724,7 +251,7 @@ void h2_session_respond(struct h2_session *s, struct h2_stream *st, unsigned sta
                         const struct field *fields, uint32_t n, struct flow *body)
 {
     struct nv_list l;
-    nghttp2_data_provider data = {.source.ptr = st, .read_callback = read_body};
+    nghttp2_data_provider data = {.source.ptr = st, .read_callback = h2_out_read_body};
     CHECK(!st->answered);
     st->answered = true;
     st->over = !body;
@@ -748,7 +275,7 @@ static void keep_trailers(struct h2_session *s, struct h2_stream *st, const stru
     char *to = st->trailers->data + array;
     for (uint32_t i = 0; i < t->count; i++) {
         struct slice name = t->at[i].name, value = t->at[i].value;
-        nv[i] = nv_of(slice_of(to, name.n), slice_of(to + name.n, value.n));
+        nv[i] = h2_private_nv(slice_of(to, name.n), slice_of(to + name.n, value.n));
         memcpy(to, name.p, name.n);
         if (value.n)
             memcpy(to + name.n, value.p, value.n);
@@ -781,7 +308,7 @@ void h2_session_finish(struct h2_session *s, struct h2_stream *st)
     if (st->gone)
         return;
     resume(s, st);
-    stop_client(s->p, st);
+    h2_out_stop_client(s->p, st);
 }
 
 void h2_session_reset(struct h2_session *s, struct h2_stream *st, enum h2_code code)
