@@ -25,7 +25,7 @@ struct stats_target {
 /* Of the process. Everything but idle_links is 0 when nobody is connected. */
 struct stats_gauges {
     uint64_t connections; /* of clients */
-    uint64_t sessions, exchanges, buffer_bytes, pins;
+    uint64_t sessions, streams, exchanges, buffer_bytes, pins;
     uint64_t links, conns; /* in use: not idle */
     uint64_t idle_links;
     uint64_t in_flight;

@@ -55,7 +55,7 @@ struct worker_shared {
 
 /* Counts of a worker's objects as its last turn left them. */
 struct worker_gauges {
-    struct counter sessions, exchanges, conns, links, buffer_bytes;
+    struct counter sessions, streams, exchanges, conns, links, buffer_bytes;
 };
 
 struct worker {

@@ -61,6 +61,7 @@ static void add_worker(struct stats_gauges *out, const struct worker *w)
     out->connections += counter_get(&w->counters.sessions_active);
     out->pins += counter_get(&w->counters.snapshot_pins);
     out->sessions += counter_get(&w->gauges.sessions);
+    out->streams += counter_get(&w->gauges.streams);
     out->exchanges += counter_get(&w->gauges.exchanges);
     out->buffer_bytes += counter_get(&w->gauges.buffer_bytes);
     out->links += counter_get(&w->gauges.links);

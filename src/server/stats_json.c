@@ -140,6 +140,7 @@ static void write_pools(struct strbuf *b, const struct stats_gauges *g)
     key(b, "pools");
     strbuf_str(b, "{");
     number(b, "sessions", g->sessions);
+    number(b, "streams", g->streams);
     number(b, "exchanges", g->exchanges);
     number(b, "links", g->links);
     number(b, "conns", g->conns);

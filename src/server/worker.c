@@ -142,6 +142,7 @@ static void on_turn_end(struct ev_loop *ev, struct ev_prepare *p, int revents)
     struct worker *w = p->data;
     struct worker_gauges *g = &w->gauges;
     show(&g->sessions, w->proxy.sessions.live);
+    show(&g->streams, w->proxy.streams.live);
     show(&g->exchanges, w->proxy.exchanges.live);
     show(&g->conns, w->loop.conns.live);
     show(&g->links, w->proxy.upstream.links.live);

@@ -285,6 +285,58 @@ def test_memory_stays_flat_while_all_streams_stand_still(h2):
     c.close()
 
 
+def test_streams_that_stand_still_keep_to_the_memory_budget_and_go_on(h2):
+    big = pattern(1 << 20)
+    tight = H2 + "limits: {buffer_memory: 1MiB}\nworkers: 1\n"
+    web, app, c = h2(o.reply(lambda r: o.response(big)), text=tight, take=False)
+    streams = [c.start("GET", "/") for _ in range(60)]
+    c.until(lambda: sum(len(a.body) for a in c.answers.values()) == 65535)
+    time.sleep(0.5)
+    assert web.status()["buffer_bytes"] < 2 << 20
+    c.take = True
+    c.h2.increment_flow_control_window(1 << 30)
+    for stream in streams:
+        if not c.answers[stream].over():
+            c.h2.increment_flow_control_window(1 << 21, stream)
+    c.flush()
+    for stream in streams:
+        answer = c.finish(stream)
+        assert answer.body == big or answer.reset == REFUSED_STREAM or answer.status == 503, answer
+    assert sum(a.body == big for a in c.answers.values()) > 10
+
+
+def test_uploads_that_stand_still_keep_to_the_memory_budget_and_go_on(h2):
+    gate = threading.Event()
+
+    def script(peer):
+        while (head := peer.read_request(body=False)):
+            gate.wait(20)
+            peer.read_sized_body(head)
+            peer.send(o.response(str(len(head.body))))
+    tight = H2 + "limits: {buffer_memory: 1MiB}\nworkers: 1\n"
+    web, app, c = h2(script, text=tight)
+    streams = [c.start("POST", "/", ("content-length", str(200000)), end=False) for _ in range(20)]
+    left = dict.fromkeys(streams, 200000)
+
+    def push():
+        for stream in [s for s in streams if left[s] and not c.answers[s].over()]:
+            n = min(c.h2.local_flow_control_window(stream), 16384, left[stream])
+            while n > 0:
+                left[stream] -= n
+                c.h2.send_data(stream, bytes(n), end_stream=left[stream] == 0)
+                c.flush()
+                n = min(c.h2.local_flow_control_window(stream), 16384, left[stream])
+    push()
+    while c.receive(0.5):
+        push()
+    assert web.status()["buffer_bytes"] < 3 << 20
+    gate.set()
+    while not all(c.answers[s].over() for s in streams):
+        assert c.receive(), f"nothing came; left {left}"
+        push()
+    assert sum(a.body == b"200000" for a in c.answers.values()) > 5, c.answers
+
+
 # --- how things end
 
 def test_a_reset_by_the_client_cancels_the_request_at_its_target(h2):
