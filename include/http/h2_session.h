@@ -95,7 +95,7 @@ struct h2_event {
     bool end;                 /* the client's side of the stream is over */
     int32_t id;               /* HEAD */
     struct h2_stream *stream; /* DATA, TRAILERS: NULL when it was never accepted */
-    /* HEAD: an HTTP/1.1 head for the gate, valid until the next feed. TRAILERS: lines for
+    /* HEAD: an HTTP/1.1 head for the gate, valid until the next feed or pull. TRAILERS: lines for
      * validate_trailers(). DATA: within the bytes that were fed. */
     struct slice bytes;
     enum reason refused; /* HEAD, TRAILERS: beyond the limits, `bytes` is cut */

@@ -17,7 +17,6 @@
 #include "proxy/session.h"
 
 #define FRONT_H1_DRAIN_BYTES  (64u * 1024)
-#define FRONT_H1_LINGER_BYTES (256u * 1024)
 
 /* An open session whose conn is ready to be read from now speaks HTTP/1. */
 void front_h1_start(struct session *s);

@@ -14,6 +14,7 @@
 #include "proxy/exchange.h"
 #include "proxy/proxy.h"
 
+#define SESSION_LINGER_BYTES (256u * 1024)
 #define SESSION_PEER_BYTES 64
 
 struct session {
@@ -45,6 +46,12 @@ struct session *session_new(struct proxy *p, unsigned slot, int fd, const struct
                             void (*run)(struct task *));
 /* Idempotent. The exchange must be finished. reset: the client sees an RST. */
 void session_close(struct session *s, bool reset);
+
+/* All is said, FIN included: what the client still sends is thrown away, so that no RST destroys
+ * what is on its way (RFC 9112 9.6). begin sets *budget and the timer, linger belongs into the
+ * task; true: over, the session is to be closed. */
+void session_begin_linger(struct session *s, uint64_t *budget);
+MUST_USE bool session_linger(struct session *s, uint64_t *budget);
 
 /* The listener as the newest snapshot has it; the held one's when it was removed. */
 const struct listener *session_listener(const struct session *s);

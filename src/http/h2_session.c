@@ -51,6 +51,8 @@ enum err h2_session_pull(struct h2_session *s, char *to, size_t cap, size_t *n)
     CHECK_MAGIC(s, MAGIC);
     CHECK(!s->busy && cap >= H2_SESSION_OUT_MIN_BYTES);
     struct h2_private *p = s->p;
+    if (!s->head_open)
+        h2_fields_fini(&p->fields);
     p->to = to;
     p->cap = cap;
     p->n = 0;

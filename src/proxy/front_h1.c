@@ -64,10 +64,7 @@ static void become_idle(struct front_h1 *f)
 static void become_lingering(struct front_h1 *f)
 {
     f->state = FRONT_LINGER;
-    f->budget = FRONT_H1_LINGER_BYTES;
-    conn_shutdown(f->s.conn);
-    loop_timer(loop_of(f), &f->s.timer, timeouts(f)->linger_ms);
-    loop_push(loop_of(f), &f->s.task);
+    session_begin_linger(&f->s, &f->budget);
 }
 
 static void become_draining(struct front_h1 *f)
@@ -466,20 +463,6 @@ static void drain(struct front_h1 *f)
         end_session(f);
 }
 
-static void linger(struct front_h1 *f)
-{
-    struct slice in;
-    enum err e = timer_take(&f->s.timer) ? ERR_TIMEOUT : OK;
-    if (e == OK)
-        e = conn_read(f->s.conn, LOOP_RECV_BYTES, &in);
-    if (e == OK) {
-        f->budget -= in.n < f->budget ? in.n : f->budget;
-        conn_keep(f->s.conn, slice_from(in, in.n), false);
-    }
-    if ((e != OK && e != ERR_AGAIN && !(e == ERR_EOF && conn_unsent(f->s.conn))) || !f->budget)
-        end_session(f);
-}
-
 static bool may_read(const struct front_h1 *f)
 {
     const struct exchange *x = f->s.front.x;
@@ -510,7 +493,8 @@ static void step(struct front_h1 *f)
         drain(f);
         return;
     case FRONT_LINGER:
-        linger(f);
+        if (session_linger(&f->s, &f->budget))
+            end_session(f);
         return;
     case FRONT_CLOSING:
         end_session(f);

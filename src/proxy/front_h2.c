@@ -7,8 +7,7 @@
 #include "proxy/h1_body.h"
 
 #define STREAM_MAGIC 0x48325354
-#define NOTICE_MS    5000 /* for the client to answer the PING behind the first GOAWAY */
-#define LINGER_BYTES (256u * 1024)
+#define NOTICE_MS    5000         /* for the client to answer the PING behind the first GOAWAY */
 #define LENT_BYTES   (16u * 1024) /* a piece of that size is sent from where it lies */
 #define PULLS        4            /* of 64 KiB, in one run of the task */
 
@@ -210,8 +209,9 @@ static void wake(struct endpoint *ep, unsigned what)
     if (what & WAKE_ROOM)
         credit_stream(st);
     mark(f);
-    if (what & WAKE_TAKE && x->down.lent.n >= LENT_BYTES && !f->running)
-        send_frames(f);
+    for (int i = 0; i < PULLS && !f->running && x->down.lent.n >= LENT_BYTES; i++)
+        if (!send_frames(f))
+            break;
 }
 
 static enum h2_code code_of(enum end end)
@@ -496,26 +496,7 @@ static void become_lingering(struct front_h2 *f)
         count_reason(f, why);
     drop_exchanges(f, why);
     f->state = FRONT_LINGER;
-    f->budget = LINGER_BYTES;
-    conn_shutdown(f->s.conn);
-    loop_timer(loop_of(f), &f->s.timer, config_of(f)->timeouts.linger_ms);
-    if (!config_of(f)->timeouts.linger_ms)
-        f->budget = 0;
-    loop_push(loop_of(f), &f->s.task);
-}
-
-static void linger(struct front_h2 *f)
-{
-    struct slice in;
-    enum err e = timer_take(&f->s.timer) ? ERR_TIMEOUT : OK;
-    if (e == OK)
-        e = conn_read(f->s.conn, LOOP_RECV_BYTES, &in);
-    if (e == OK) {
-        f->budget -= in.n < f->budget ? in.n : f->budget;
-        conn_keep(f->s.conn, slice_from(in, in.n), false);
-    }
-    if ((e != OK && e != ERR_AGAIN && !(e == ERR_EOF && conn_unsent(f->s.conn))) || !f->budget)
-        end_session(f, false);
+    session_begin_linger(&f->s, &f->budget);
 }
 
 static bool has_served_enough(const struct front_h2 *f)
@@ -643,11 +624,10 @@ static void turn(struct front_h2 *f)
 static void front_run(struct task *t)
 {
     struct front_h2 *f = container_of(t, struct front_h2, s.task);
-    if (conn_flush(f->s.conn) != OK)
+    bool lingers = f->state == FRONT_LINGER;
+    if (conn_flush(f->s.conn) != OK || (lingers && session_linger(&f->s, &f->budget)))
         end_session(f, false);
-    else if (f->state == FRONT_LINGER)
-        linger(f);
-    else
+    else if (!lingers)
         turn(f);
     if (f->s.closed)
         return;

@@ -83,6 +83,30 @@ void session_close(struct session *s, bool reset)
     loop_reap(p->loop, &s->reapable);
 }
 
+void session_begin_linger(struct session *s, uint64_t *budget)
+{
+    uint32_t linger_ms = session_listener(s)->root->timeouts.linger_ms;
+    *budget = linger_ms ? SESSION_LINGER_BYTES : 0;
+    conn_shutdown(s->conn);
+    loop_timer(s->conn->loop, &s->timer, linger_ms ? linger_ms : 1);
+    loop_push(s->conn->loop, &s->task);
+}
+
+bool session_linger(struct session *s, uint64_t *budget)
+{
+    struct slice in;
+    enum err e = timer_take(&s->timer) ? ERR_TIMEOUT : OK;
+    if (e == OK)
+        e = conn_read(s->conn, LOOP_RECV_BYTES, &in);
+    if (e == OK) {
+        *budget -= in.n < *budget ? in.n : *budget;
+        conn_keep(s->conn, slice_from(in, in.n), false);
+    }
+    if (conn_unsent(s->conn))
+        return e == ERR_TIMEOUT || e == ERR_RESET;
+    return (e != OK && e != ERR_AGAIN) || !*budget;
+}
+
 void session_cut(struct session *s)
 {
     if (s->cut)

@@ -1,5 +1,6 @@
 #include "http/forward.h"
 
+#include "base/text.h"
 #include "heads.h"
 
 #define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -24,6 +25,31 @@ static uint64_t mask_of_overrides(void)
     return mask;
 }
 
+/* What a wire without text gets is what HTTP/1.1 clients get, but for framing and connection. */
+static void check_fields(const struct response *r, const struct forward_response *c,
+                         const char *text)
+{
+    char length[TEXT_U64_MAX];
+    struct field fields[HEADS_FIELDS];
+    uint32_t n, i = 0;
+    assert_int_equal(forward_response_fields(&r->head, c, length, fields, HEADS_FIELDS, &n), OK);
+    assert_true(n <= r->head.fields.count + c->override_count + 2);
+    struct slice rest = slice_str(strchr(text, '\n') + 1);
+    while (rest.n > 2) {
+        struct slice line = slice_upto(rest, slice_find(rest, '\r', 0));
+        struct slice name = slice_upto(line, slice_find(line, ':', 0));
+        enum field_id id = fields_id(name);
+        rest = slice_from(rest, line.n + 2);
+        if (id == FIELD_CONNECTION || id == FIELD_TRANSFER_ENCODING || id == FIELD_UPGRADE)
+            continue;
+        assert_true(i < n && slice_ieq(fields[i].name, name));
+        assert_true(slice_eq(fields[i++].value, slice_trim(slice_from(line, name.n + 1))));
+    }
+    assert_int_equal(i, n);
+    for (uint32_t less = 0; less < n; less++)
+        assert_int_equal(forward_response_fields(&r->head, c, length, fields, less, &i), ERR_LIMIT);
+}
+
 static void check(const struct answer *a)
 {
     struct response *r = heads_response(slice_str(a->in), a->method, a->upgrade);
@@ -44,6 +70,8 @@ static void check(const struct answer *a)
     assert_int_equal(forward_response(&r->head, &c, to, need, &out), OK);
     assert_slice(slice_of(to, out.n), a->out);
     free(to);
+    if (a->client == HTTP_1_1)
+        check_fields(r, &c, a->out);
     if (!override_count)
         assert_true(need <= r->head.raw.n + FORWARD_RESPONSE_EXTRA);
     for (size_t less = 0; less < need; less += 5) {
