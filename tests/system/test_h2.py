@@ -715,3 +715,16 @@ def test_h2load_loses_nothing(h2, streams):
     web, app, _ = h2(o.reply(lambda r: o.response(pattern(2000))), client=False)
     out = run("h2load", "-n", "1000", "-c", "2", "-m", str(streams), f"http://127.0.0.1:{web.port()}/")
     assert "1000 succeeded, 0 failed, 0 errored" in out
+
+
+def test_reloads_under_load_lose_no_request(h2):
+    web, app, _ = h2(o.reply(lambda r: o.response(b"hello")), client=False)
+    outputs = []
+    loader = threading.Thread(target=lambda: outputs.append(
+        run("h2load", "-n", "8000", "-c", "4", "-m", "8", f"http://127.0.0.1:{web.port()}/", seconds=90)))
+    loader.start()
+    for _ in range(10):
+        web.reload(H2)
+    loader.join()
+    assert "8000 succeeded, 0 failed, 0 errored" in outputs[0]
+    eventually(lambda: web.status()["snapshots_live"] == 1, "one snapshot")

@@ -113,7 +113,7 @@ static void test_status_of_a_fresh_start(void **state)
     assert_has(f, "\"state\":\"unused\",\"reason\":\"Target.NotInUse\"");
     assert_has(f, "\"reasons\":{},\"reloads\":{\"ok\":0,\"failed\":0,\"last_error\":null},"
                   "\"log_lines_dropped\":0}\n");
-    assert_has(f, "\"pools\":{\"sessions\":0,\"exchanges\":0,\"links\":0,\"conns\":0,"
+    assert_has(f, "\"pools\":{\"sessions\":0,\"streams\":0,\"exchanges\":0,\"links\":0,\"conns\":0,"
                   "\"buffer_bytes\":0,\"snapshot_pins\":0}");
 }
 
@@ -128,7 +128,7 @@ static void test_status_sums_over_workers(void **state)
                   "\"received_bytes\":100,\"sent_bytes\":200}");
     assert_has(f, "],\"connections\":2,\"descriptors\":");
     assert_has(f, "\"in_flight\":1,\"requests\":0,");
-    assert_has(f, "\"idle_links\":3,\"in_flight\":1,\"pools\":{\"sessions\":0,\"exchanges\":0,"
+    assert_has(f, "\"idle_links\":3,\"in_flight\":1,\"pools\":{\"sessions\":0,\"streams\":0,\"exchanges\":0,"
                   "\"links\":2,\"conns\":4,");
     assert_has(f, "\"reasons\":{\"target_refused\":1}");
     assert_has(f, "\"failed\":1,\"last_error\":\"a \\\"bad\\\" file\"");
