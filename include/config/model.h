@@ -142,6 +142,7 @@ struct config_listener_attributes {
     uint32_t client_keep_alive_ms;
     enum config_desync desync_mitigation_mode;
     enum config_xff xff_header_processing;
+    bool http2; /* by ALPN on https listeners */
     bool h2c; /* HTTP/2 by prior knowledge on a plain listener */
     bool xff_client_port;
     bool drop_invalid_header_fields;

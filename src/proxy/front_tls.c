@@ -3,6 +3,7 @@
 #include "net/tls.h"
 #include "proxy/end_raw.h"
 #include "proxy/front_h1.h"
+#include "proxy/front_h2.h"
 #include "proxy/tls_store.h"
 
 static bool is_http(const struct session *s)
@@ -10,13 +11,15 @@ static bool is_http(const struct session *s)
     return session_listener(s)->config->protocol == CONFIG_PROTOCOL_HTTP;
 }
 
-/* Where ALPN chooses who speaks with the client. */
-static void choose_front(struct session *s)
+/* ALPN chooses who speaks with the client. */
+static void choose_front(struct session *s, struct slice alpn)
 {
-    if (is_http(s))
-        front_h1_start(s);
-    else
+    if (!is_http(s))
         end_raw_start(s);
+    else if (slice_eq(alpn, SLICE("h2")))
+        front_h2_begin(s);
+    else
+        front_h1_start(s);
 }
 
 static void secured(struct session *s)
@@ -25,7 +28,7 @@ static void secured(struct session *s)
     s->tls_protocol = info.protocol;
     s->tls_cipher = info.cipher;
     loop_timer(s->conn->loop, &s->timer, 0);
-    choose_front(s);
+    choose_front(s, info.alpn);
     if (!s->closed)
         loop_push(s->conn->loop, &s->task);
 }

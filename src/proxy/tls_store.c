@@ -9,6 +9,7 @@
 #include "net/tls_ctx.h"
 
 #define ALPN_H1 "\x08http/1.1"
+#define ALPN_H2 "\x02h2" ALPN_H1
 
 struct tls_store_options tls_store_options_default(struct crypto_ring *running)
 {
@@ -95,17 +96,23 @@ static const struct tls_policy *find_policy(const struct config_listener *c, str
     return NULL;
 }
 
+static struct slice alpn_of(const struct config_listener *c)
+{
+    if (c->protocol != CONFIG_PROTOCOL_HTTP)
+        return slice_of(NULL, 0);
+    return c->attributes.http2 ? SLICE(ALPN_H2) : SLICE(ALPN_H1);
+}
+
 static void load_listener(struct snapshot *s, struct listener *l,
                           const struct tls_store_options *o, struct report *r)
 {
     const struct config_listener *c = l->config;
     struct about about = {.listener = c, .report = r};
     struct tls_ctx_complaints complaints = {say, &about};
-    bool http = c->protocol == CONFIG_PROTOCOL_HTTP;
     struct tls_ctx_server server = {
         .pairs_n = c->certificates_n,
         .policy = find_policy(c, r),
-        .alpn = http ? SLICE(ALPN_H1) : slice_of(NULL, 0),
+        .alpn = alpn_of(c),
         .id = l->name,
         .tickets = s->tickets,
     };

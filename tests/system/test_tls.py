@@ -147,7 +147,7 @@ def test_a_client_without_ecdsa_gets_the_rsa_certificate(https, store):
 
 
 @pytest.mark.parametrize("offered, chosen", [
-    ((), None), (("http/1.1",), "http/1.1"), (("h2", "http/1.1"), "http/1.1"), (("spdy/1",), None),
+    ((), None), (("http/1.1",), "http/1.1"), (("spdy/1",), None), (("spdy/1", "http/1.1"), "http/1.1"),
 ])
 def test_alpn_agrees_on_http_1_1_or_on_nothing(https, offered, chosen):
     client = connect(https, context=client_context(*offered))

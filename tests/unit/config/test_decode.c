@@ -148,7 +148,6 @@ static void test_listeners_are_checked(void **state)
         {"{" SECURE ", certificates: [@{certificate: a}]", "the key \"key\" is missing"},
         {"{" SECURE ", certificates: [" PAIR "], tls_policy: @[a]", "must be a single value"},
         {"{" SECURE ", certificates: [" PAIR "], @ocsp: a", "ocsp is not built"},
-        {"{" GOOD ", attributes: {http2: @true}", "http2: \"true\" is not built"},
         {"{" GOOD ", attributes: {http2: @maybe}", "is not a switch"},
         {"{" GOOD ", attributes: {idle_timeout: @99ms}", "from 100ms to 7d; default 60s"},
         {"{" GOOD ", attributes: {desync_mitigation_mode: @x}", "one of monitor, defensive"},
