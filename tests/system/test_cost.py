@@ -22,7 +22,7 @@ ALLOWED = 1.02  # what is stray: the log writer, timers
 DATA = "read readv recvfrom recvmsg recvmmsg write writev sendto sendmsg sendmmsg".split()
 
 # Instructions a keep-alive request over 8 connections, 128-byte body, one worker, access log on.
-INSTRUCTIONS = 15740
+INSTRUCTIONS = 16060
 
 KEEP_ALIVE = """
     workers: %d
