@@ -89,7 +89,7 @@ static void test_tasks_run_once_in_the_order_they_were_queued(void **state)
     assert_string_equal(ran, "bac");
 }
 
-static void test_a_task_that_is_queued_by_a_task_runs_in_the_same_turn_behind_its_round(void **state)
+static void test_what_a_task_queues_runs_in_the_same_turn_behind_its_round(void **state)
 {
     (void)state;
     struct noted a, b, c;
@@ -335,7 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(tasks_run_once_in_the_order_they_were_queued),
-        T(a_task_that_is_queued_by_a_task_runs_in_the_same_turn_behind_its_round),
+        T(what_a_task_queues_runs_in_the_same_turn_behind_its_round),
         T(a_cancelled_task_does_not_run),
         T(a_task_that_never_rests_does_not_stop_the_loop),
         T(tasks_of_one_poll_run_in_the_order_the_events_came),
