@@ -122,6 +122,11 @@ def and_listener(text, name, listen=None):
     return text.replace("listeners:\n", f"listeners:\n  - {line}\n", 1)
 
 
+def with_attributes(attributes, text=WEB):
+    """The same with attributes of the (first) listener."""
+    return text.replace("{forward: app}}", "{forward: app}, attributes: {%s}}" % attributes, 1)
+
+
 def answering(status, body, content_type="text/plain"):
     """One listener that answers everything by itself."""
     return f"""

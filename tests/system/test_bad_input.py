@@ -4,7 +4,7 @@ import pytest
 
 import expect
 import origin as o
-from conftest import WEB
+from conftest import WEB, with_attributes
 from lb import eventually
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
@@ -149,10 +149,6 @@ def test_what_decision_12_names_is_refused_in_every_desync_mode(tenbin, origin, 
     client.send(HEADS[name][0])
     expect.refused(client, HEADS[name][1])
     assert origin.bytes() == b""
-
-
-def with_attributes(text):
-    return WEB.replace("default_action: {forward: app}", "default_action: {forward: app}, attributes: {%s}" % text)
 
 
 # --- what the desync modes decide

@@ -6,23 +6,12 @@ import pytest
 
 import expect
 import origin as o
-from conftest import WEB
-
-ATTRIBUTES = """
-    listeners:
-      - name: web
-        listen: "127.0.0.1:$web"
-        protocol: http
-        default_action: {forward: app}
-        attributes: {%s}
-    target_groups:
-      - {name: app, protocol: http, targets: ["$app"]}
-    """
-
+from conftest import WEB, with_attributes
 
 @pytest.fixture
-def with_attributes(tenbin, origin):
-    return lambda text: tenbin(ATTRIBUTES % text, app=origin.address)
+def web_with(tenbin, origin):
+    """web_with(attributes) is the shortest set-up with these."""
+    return lambda attributes: tenbin(with_attributes(attributes), app=origin.address)
 
 
 # --- X-Forwarded-*
@@ -42,20 +31,20 @@ def test_several_x_forwarded_for_lines_end_as_one_list_in_order(web, origin):
     assert re.sub(r"\s", "", ",".join(origin.request.all("x-forwarded-for"))) == "1.1.1.1,2.2.2.2,127.0.0.1"
 
 
-def test_x_forwarded_for_preserve_leaves_it_alone(with_attributes, origin):
-    client = with_attributes("xff_header_processing: preserve").connect()
+def test_x_forwarded_for_preserve_leaves_it_alone(web_with, origin):
+    client = web_with("xff_header_processing: preserve").connect()
     client.get("/", "X-Forwarded-For: 1.2.3.4")
     client.get("/")
     assert [r["x-forwarded-for"] for r in origin.requests] == ["1.2.3.4", None]
 
 
-def test_x_forwarded_for_remove_takes_it_off(with_attributes, origin):
-    with_attributes("xff_header_processing: remove").connect().get("/", "X-Forwarded-For: 1.2.3.4")
+def test_x_forwarded_for_remove_takes_it_off(web_with, origin):
+    web_with("xff_header_processing: remove").connect().get("/", "X-Forwarded-For: 1.2.3.4")
     assert not origin.request.has("x-forwarded-for")
 
 
-def test_xff_client_port_adds_the_port(with_attributes, origin):
-    client = with_attributes("xff_client_port: true").connect()
+def test_xff_client_port_adds_the_port(web_with, origin):
+    client = web_with("xff_client_port: true").connect()
     client.get("/")
     assert origin.request["x-forwarded-for"] == client.address
 
@@ -83,8 +72,8 @@ def test_the_target_gets_the_host_with_the_port_of_the_listener(web, origin, sen
     assert origin.request["host"] == f"{got}:{web.port()}"
 
 
-def test_preserve_host_header_leaves_it_alone(with_attributes, origin):
-    client = with_attributes("preserve_host_header: true").connect()
+def test_preserve_host_header_leaves_it_alone(web_with, origin):
+    client = web_with("preserve_host_header: true").connect()
     for host in ("Example.com", "example.com:1234"):
         client.get("/", host=host)
     assert [r["host"] for r in origin.requests] == ["Example.com", "example.com:1234"]
@@ -180,15 +169,15 @@ def test_odd_names_pass_unless_dropping_is_on(web, origin):
     assert origin.request["x_under_score"] == "1" and origin.request["x.dot"] == "2"
 
 
-def test_drop_invalid_header_fields_drops_odd_names(with_attributes, origin):
-    client = with_attributes("drop_invalid_header_fields: true")
+def test_drop_invalid_header_fields_drops_odd_names(web_with, origin):
+    client = web_with("drop_invalid_header_fields: true")
     client.connect().get("/", "x_under_score: 1", "X-Fine-1: 3", "x.dot: 2")
     expect.forwarded(origin.request, "GET / HTTP/1.1", [("Host", f"example.com:{client.port()}"), ("X-Fine-1", "3")])
 
 
 def test_response_headers_replace_the_targets(tenbin, origins):
     app = origins(o.reply(o.response(b"x", "200 OK", "strict-transport-security: max-age=1", "X-Frame-Options: ALLOW", "Server: app/1")))
-    answer = tenbin(ATTRIBUTES % 'response_headers: {strict_transport_security: "max-age=63072000", x_content_type_options: nosniff}',
+    answer = tenbin(with_attributes('response_headers: {strict_transport_security: "max-age=63072000", x_content_type_options: nosniff}'),
                     app=app.address).connect().get("/")
     assert answer["strict-transport-security"] == "max-age=63072000"
     assert answer["x-content-type-options"] == "nosniff" and answer["x-frame-options"] == "ALLOW"
@@ -197,7 +186,7 @@ def test_response_headers_replace_the_targets(tenbin, origins):
 
 def test_the_server_field_can_be_turned_off(tenbin, origins):
     app = origins(o.reply(o.response(b"x", "200 OK", "Server: app/1")))
-    answer = tenbin(ATTRIBUTES % "response_headers: {server: off}", app=app.address).connect().get("/")
+    answer = tenbin(with_attributes("response_headers: {server: off}"), app=app.address).connect().get("/")
     assert not answer.has("server")
 
 

@@ -8,7 +8,7 @@ import pytest
 import expect
 import origin as o
 import wire
-from conftest import WEB, answering
+from conftest import WEB, answering, with_attributes
 from lb import eventually
 
 BODY_SIZES = [0, 1, 65535, 65536, 65537, 1 << 20, 10 << 20]
@@ -587,16 +587,7 @@ def test_bytes_behind_an_answer_are_never_an_answer(tenbin, origins):
 
 
 def test_client_keep_alive_ends_a_connection_with_one_more_answer(tenbin, origin):
-    client = tenbin("""
-        listeners:
-          - name: web
-            listen: "127.0.0.1:$web"
-            protocol: http
-            default_action: {forward: app}
-            attributes: {client_keep_alive: 500ms}
-        target_groups:
-          - {name: app, protocol: http, targets: ["$app"]}
-        """, app=origin.address).connect()
+    client = tenbin(with_attributes("client_keep_alive: 500ms"), app=origin.address).connect()
     assert not client.get("/1").has("connection")
     time.sleep(0.8)
     assert client.get("/2")["connection"] == "close"

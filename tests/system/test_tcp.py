@@ -11,6 +11,7 @@ import time
 import pytest
 
 import origin as o
+from conftest import with_attributes
 from lb import PORTS, die_with_parent, eventually
 
 TCP = """
@@ -182,8 +183,7 @@ def test_a_silent_target_costs_two_seconds_and_the_next_one_serves(tenbin, origi
 
 def test_a_silent_connection_is_reset_at_the_idle_timeout_and_a_talking_one_is_not(tenbin, origins):
     target = origins(o.echo)
-    text = TCP.replace("{forward: app}}", "{forward: app}, attributes: {idle_timeout: 1s}}", 1)
-    db = tenbin(text, app=target.address)
+    db = tenbin(with_attributes("idle_timeout: 1s", TCP), app=target.address)
     silent, talking = db.connect("db"), db.connect("db")
     begin = time.monotonic()
     for _ in range(6):

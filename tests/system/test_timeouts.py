@@ -7,20 +7,9 @@ import pytest
 import expect
 import origin as o
 import wire
-from conftest import answering
+from conftest import WEB, answering, with_attributes
 from lb import eventually
 
-TEXT = """
-    timeouts: {%s}
-    listeners:
-      - name: web
-        listen: "127.0.0.1:$web"
-        protocol: http
-        default_action: {forward: app}
-        attributes: {%s}
-    target_groups:
-      - {name: app, protocol: http, targets: ["$app"]}
-    """
 SHORT = 1.0
 EARLY, LATE = 0.15, 1.6  # how much before and after its time a timeout may come on a busy machine
 
@@ -30,7 +19,7 @@ def slow(tenbin, origins):
     """slow(script, timeouts, attributes) gives (tenbin, target)."""
     def start(script=o.serve, timeouts="connect: 10s", attributes="idle_timeout: 60s"):
         target = origins(script)
-        return tenbin(TEXT % (timeouts, attributes), app=target.address), target
+        return tenbin(f"timeouts: {{{timeouts}}}\n" + with_attributes(attributes), app=target.address), target
     return start
 
 
@@ -166,7 +155,7 @@ def test_a_client_that_takes_little_but_steadily_is_spared(slow):
 # --- a target that is late
 
 def test_a_connect_without_answer_is_a_504(tenbin, origins):
-    web = tenbin(TEXT % ("connect: 1s", "idle_timeout: 60s"), app=origins.silent().address)
+    web = tenbin("timeouts: {connect: 1s}\n" + WEB, app=origins.silent().address)
     client = web.connect()
     client.request("GET", "/")
     watch = Stopwatch()

@@ -8,7 +8,7 @@ import pytest
 import expect
 import origin as o
 import wire
-from conftest import WEB
+from conftest import WEB, with_attributes
 from lb import eventually
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -194,7 +194,7 @@ def test_a_reset_of_the_target_reaches_the_client(tenbin, origins):
     client.expect_reset()
 
 
-IDLE = WEB.replace("default_action: {forward: app}", "default_action: {forward: app}, attributes: {idle_timeout: 1s}")
+IDLE = with_attributes("idle_timeout: 1s")
 
 
 @pytest.mark.parametrize("talker", ["client", "target"])
