@@ -252,6 +252,36 @@ enum config_algorithm {
 struct config_group_attributes {
     enum config_algorithm algorithm;
     uint32_t retries; /* further targets or tries after the first */
+    bool fail_open;   /* no healthy target: use all */
+};
+
+enum config_check_protocol {
+    CONFIG_CHECK_HTTP,
+    CONFIG_CHECK_TCP,
+};
+
+#define CONFIG_CODE_MIN 200
+#define CONFIG_CODE_MAX 599
+
+/* Status codes that count as a success. */
+struct config_matcher {
+    uint8_t bits[(CONFIG_CODE_MAX - CONFIG_CODE_MIN + 8) / 8];
+};
+
+void model_matcher_add(struct config_matcher *m, unsigned code);
+bool model_matcher_has(const struct config_matcher *m, unsigned code); /* any number */
+
+struct config_health_check {
+    bool on;
+    enum config_check_protocol protocol;
+    uint16_t port;     /* 0: the target's own */
+    struct slice path; /* with its query */
+    struct slice host; /* empty: the target's address */
+    uint32_t jitter_percent;
+    uint32_t interval_ms, timeout_ms;
+    uint32_t healthy_threshold, unhealthy_threshold;
+    struct config_matcher matcher;
+    struct config_pos pos;
 };
 
 struct config_target {
@@ -278,6 +308,7 @@ struct config_group {
     bool tls; /* https, tls */
     struct config_target_tls target_tls;
     struct config_group_attributes attributes;
+    struct config_health_check health_check;
     struct config_target *targets; /* may be none: 503 */
     size_t targets_n;
     bool used; /* by some action */

@@ -10,6 +10,7 @@ extern const struct schema_key schema_listener_keys[];
 extern const struct schema_key schema_rule_keys[];
 extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
+extern const struct schema_key schema_health_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_listener_is_tls(const struct yaml_tree_node *node);
@@ -19,5 +20,10 @@ schema_decode schema_listener_decode; /* to: struct config_listener */
 schema_decode schema_rule_decode;     /* to: struct config_rule */
 schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
+schema_decode schema_health_decode;   /* to: struct config_health_check */
+
+/* Defaults and contradictions that hang on the whole group, given as its node. */
+void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
+                          struct config_group *g);
 
 #endif

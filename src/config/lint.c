@@ -222,6 +222,17 @@ static void lint_weights(const struct config_group *g, struct report *r)
         report_warning(r, g->pos, "all targets of \"%s\" have weight 0: it answers 503", g->name.p);
 }
 
+/* --- health checks --- */
+
+static void lint_check(const struct config_group *g, struct report *r)
+{
+    const struct config_health_check *c = &g->health_check;
+    if (c->on && c->timeout_ms >= c->interval_ms)
+        report_warning(r, c->pos,
+                       "checks of \"%s\" may take as long as their interval: some will be left out",
+                       g->name.p);
+}
+
 /* --- loops --- */
 
 static bool listens_on(const struct config *c, const struct addr *a)
@@ -259,6 +270,7 @@ void lint_config(const struct config *c, struct report *r)
         lint_weights(g, r);
         lint_zoneless(c, g, r);
         lint_loops(c, g, r);
+        lint_check(g, r);
         if (g->used)
             lint_covered_zones(g, &all, r);
         else

@@ -1,5 +1,7 @@
 #include "config/model.h"
 
+#include "base/check.h"
+
 void model_free(struct config *c)
 {
     if (!c)
@@ -7,4 +9,17 @@ void model_free(struct config *c)
     /* The struct lives in its own arena: take the arena out before it goes. */
     struct arena arena = c->arena;
     arena_fini(&arena);
+}
+
+void model_matcher_add(struct config_matcher *m, unsigned code)
+{
+    CHECK(code >= CONFIG_CODE_MIN && code <= CONFIG_CODE_MAX);
+    unsigned at = code - CONFIG_CODE_MIN;
+    m->bits[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
+bool model_matcher_has(const struct config_matcher *m, unsigned code)
+{
+    unsigned at = code - CONFIG_CODE_MIN;
+    return code >= CONFIG_CODE_MIN && code <= CONFIG_CODE_MAX && (m->bits[at / 8] >> at % 8 & 1);
 }

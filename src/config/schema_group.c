@@ -202,7 +202,11 @@ static const struct schema_key attribute_keys[] = {
      .expected = "cross_zone",
      .meaning = "cross_zone: all zones alike (others: not built yet)"},
     NOT_BUILT_MAP("zones", zones_keys, "details of the zone policy"),
-    ONLY("fail_open", SCHEMA_BOOL, "true", "use unhealthy targets when there are no others"),
+    {.name = "fail_open",
+     .type = SCHEMA_BOOL,
+     .def = "true",
+     .meaning = "use unhealthy targets when no other is there; false: 503, or a closed connection",
+     SCHEMA_AT(config_group_attributes, fail_open)},
     ONLY("aws_names", SCHEMA_BOOL, "false", "cookies named AWSALB and so on"),
     NOT_BUILT("lb_nodes", SCHEMA_MAP, NULL, "balancers in each zone, for zone_policy balanced"),
     ONLY("max_outstanding", SCHEMA_NUMBER, "none", "requests in flight on one target"),
@@ -273,20 +277,6 @@ static const struct schema_key tls_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key health_check_keys[] = {
-    NOT_BUILT("protocol", SCHEMA_WORD, "http", "http, https or tcp"),
-    NOT_BUILT("port", SCHEMA_CUSTOM, "traffic", "traffic or a number"),
-    NOT_BUILT("path", SCHEMA_TEXT, "/", "what is asked for"),
-    NOT_BUILT("host", SCHEMA_TEXT, NULL, "the Host header; default the target's address"),
-    NOT_BUILT("jitter", SCHEMA_NUMBER, "10", "percent of the interval"),
-    NOT_BUILT("interval", SCHEMA_DURATION, "30s", "between two checks"),
-    NOT_BUILT("timeout", SCHEMA_DURATION, "5s", "of one check"),
-    NOT_BUILT("healthy_threshold", SCHEMA_NUMBER, "5", "successes in a row"),
-    NOT_BUILT("unhealthy_threshold", SCHEMA_NUMBER, "2", "failures in a row"),
-    NOT_BUILT("matcher", SCHEMA_TEXT, "200", "good status codes"),
-    SCHEMA_END,
-};
-
 static const struct schema_key dns_keys[] = {
     NOT_BUILT("name", SCHEMA_TEXT, NULL, "whose addresses are targets"),
     NOT_BUILT("port", SCHEMA_NUMBER, NULL, "of all of them"),
@@ -336,7 +326,13 @@ const struct schema_key schema_group_keys[] = {
      .keys = tls_keys,
      .meaning = "to https and tls targets",
      SCHEMA_AT(config_group, target_tls)},
-    NOT_BUILT_MAP("health_check", health_check_keys, "which targets are usable"),
+    {.name = "health_check",
+     .type = SCHEMA_CUSTOM,
+     .keys = schema_health_keys,
+     .decode = schema_health_decode,
+     .expected = "a map with protocol, path, interval and so on, or off",
+     .meaning = "which targets are usable; off: all of them",
+     SCHEMA_AT(config_group, health_check)},
     {.name = "targets",
      .type = SCHEMA_LIST,
      .required = true,
@@ -379,8 +375,10 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     schema_map(x, schema_group_keys, "a target group", node, g);
     g->pos = node->pos;
     g->tls = schema_listener_is_tls(node);
-    if (x->report->errors == errors)
+    if (x->report->errors == errors) {
         check_tls(x, node, g);
+        schema_health_finish(x, node, g);
+    }
     g->broken = x->report->errors > errors;
     if (version && g->protocol == CONFIG_PROTOCOL_TCP && !g->broken)
         report_error(x->report, version->pos, "protocol_version means nothing in a tcp group");

@@ -127,6 +127,17 @@ static void test_groups_that_nobody_uses_are_told(void **state)
                    "\"b\" is not used");
 }
 
+static void test_a_check_that_may_outlast_its_interval_is_told(void **state)
+{
+    (void)state;
+    assert_warning(web("", "",
+                       "target_groups:\n"
+                       "  - name: a\n"
+                       "    health_check: @{interval: 5s, timeout: 5s}\n"
+                       "    targets: [\"127.0.0.1:9000\"]\n"),
+                   "as long as their interval");
+}
+
 static void test_a_group_without_a_target_in_some_zone_is_told(void **state)
 {
     (void)state;
@@ -201,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_a_rule_behind_a_wider_one_is_never_reached),
         cmocka_unit_test(test_values_that_match_nothing_are_told),
         cmocka_unit_test(test_groups_that_nobody_uses_are_told),
+        cmocka_unit_test(test_a_check_that_may_outlast_its_interval_is_told),
         cmocka_unit_test(test_a_group_without_a_target_in_some_zone_is_told),
         cmocka_unit_test(test_targets_without_zone_are_told_when_the_node_has_one),
         cmocka_unit_test(test_weights_that_leave_nothing_are_told),

@@ -401,6 +401,85 @@ static void test_a_group_reaches_the_model(void **state)
     unload(&l);
 }
 
+static struct loaded load_group(const char *rest)
+{
+    char text[1000];
+    snprintf(text, sizeof(text),
+             "listeners:\n"
+             "  - {name: web, listen: \"127.0.0.1:80\", protocol: %s, default_action: {forward: g}}\n"
+             "target_groups:\n"
+             "  - {name: g, targets: [\"10.0.0.1:3000\"], %s}\n",
+             strstr(rest, "protocol: tcp,") ? "tcp" : "http", rest);
+    return load_good(text);
+}
+
+static void test_a_group_without_a_health_check_gets_that_of_elb(void **state)
+{
+    (void)state;
+    struct loaded l = load_group("attributes: {retries: 1}");
+    const struct config_health_check *c = &l.config->groups[0].health_check;
+    assert_true(l.config->groups[0].attributes.fail_open);
+    assert_true(c->on);
+    assert_int_equal(c->protocol, CONFIG_CHECK_HTTP);
+    assert_int_equal(c->port, 0);
+    assert_slice(c->path, "/");
+    assert_int_equal(c->host.n, 0);
+    assert_int_equal(c->jitter_percent, 10);
+    assert_int_equal(c->interval_ms, 30000);
+    assert_int_equal(c->timeout_ms, 5000);
+    assert_int_equal(c->healthy_threshold, 5);
+    assert_int_equal(c->unhealthy_threshold, 2);
+    for (unsigned code = 0; code < 1000; code++)
+        assert_int_equal(model_matcher_has(&c->matcher, code), code == 200);
+    unload(&l);
+}
+
+static void test_groups_without_plain_http_are_checked_by_connecting(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"protocol: tcp, attributes: {}",
+                                       "protocol: https, tls: {verify: false}",
+                                       "protocol: https, health_check: {interval: 5s}"};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct loaded l = load_group(rows[i]);
+        assert_true(l.config->groups[0].health_check.on);
+        assert_int_equal(l.config->groups[0].health_check.protocol, CONFIG_CHECK_TCP);
+        unload(&l);
+    }
+}
+
+static void test_a_health_check_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_group("attributes: {fail_open: false}, health_check: {protocol: http, "
+                                 "port: 8081, path: '/up?deep=1', host: 'app.internal:81', "
+                                 "jitter: 0, interval: 500ms, healthy_threshold: 3, "
+                                 "unhealthy_threshold: 4, matcher: \"200-204,301,599\"}");
+    const struct config_health_check *c = &l.config->groups[0].health_check;
+    assert_false(l.config->groups[0].attributes.fail_open);
+    assert_true(c->on);
+    assert_int_equal(c->port, 8081);
+    assert_slice(c->path, "/up?deep=1");
+    assert_slice(c->host, "app.internal:81");
+    assert_int_equal(c->jitter_percent, 0);
+    assert_int_equal(c->interval_ms, 500);
+    assert_int_equal(c->timeout_ms, 250); /* not typed: half the interval */
+    assert_int_equal(c->healthy_threshold, 3);
+    assert_int_equal(c->unhealthy_threshold, 4);
+    for (unsigned code = 0; code < 1000; code++)
+        assert_int_equal(model_matcher_has(&c->matcher, code),
+                         (code >= 200 && code <= 204) || code == 301 || code == 599);
+    unload(&l);
+}
+
+static void test_a_health_check_can_be_off(void **state)
+{
+    (void)state;
+    struct loaded l = load_group("health_check: off");
+    assert_false(l.config->groups[0].health_check.on);
+    unload(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +496,10 @@ int main(void)
         cmocka_unit_test(test_a_redirect_may_drop_the_query_and_use_keywords_where_elb_does),
         cmocka_unit_test(test_a_fixed_response_reaches_the_model),
         cmocka_unit_test(test_a_group_reaches_the_model),
+        cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),
+        cmocka_unit_test(test_groups_without_plain_http_are_checked_by_connecting),
+        cmocka_unit_test(test_a_health_check_reaches_the_model),
+        cmocka_unit_test(test_a_health_check_can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,44 @@
+/* What the checks of a target say about it. Pure; the words are ELB's.
+ *
+ *              first success
+ *   INITIAL ──────────────────▶ HEALTHY ◀─┐
+ *      │                           │      │ healthy_threshold successes in a row
+ *      │ unhealthy_threshold       ▼      │
+ *      └───── failures ───────▶ UNHEALTHY ┘
+ */
+#ifndef UPSTREAM_HEALTH_H
+#define UPSTREAM_HEALTH_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "config/model.h"
+
+enum health_state { HEALTH_INITIAL, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
+/* How one check ended. */
+enum health_result {
+    HEALTH_RESULT_NONE,     /* it has not */
+    HEALTH_RESULT_PASS,
+    HEALTH_RESULT_MISMATCH, /* an answer with another code than wanted */
+    HEALTH_RESULT_TIMEOUT,
+    HEALTH_RESULT_FAILED,   /* refused, reset, closed, garbage, or too long a head */
+    HEALTH_RESULT_INTERNAL, /* we could not ask: says nothing about the target */
+};
+
+struct health {
+    enum health_state state;
+    enum health_result last;  /* INITIAL, UNHEALTHY: the last failure, which is the reason */
+    uint16_t status;          /* with MISMATCH: the code */
+    uint32_t in_a_row;        /* results that speak against the state */
+};
+
+/* One more result; status: that of the answer, 0 without one. */
+struct health health_step(struct health h, const struct config_health_check *c,
+                          enum health_result result, uint16_t status);
+
+struct slice health_state_name(enum health_state s);
+/* Empty when there is nothing to explain. */
+struct slice health_reason(const struct health *h);
+
+#endif

@@ -1,0 +1,249 @@
+/* Rows of health_check: a map, or `off`. */
+#include "config/decode.h"
+#include "config/scalar.h"
+#include "config/schema_tables.h"
+
+#define DAY_MS             86400000ull
+#define DEFAULT_TIMEOUT_MS 5000u
+
+/* --- one key each --- */
+
+static const struct schema_word protocols[] = {
+    {"http", CONFIG_CHECK_HTTP, true}, {"tcp", CONFIG_CHECK_TCP, true}, {"https", 0, false},
+    {"tls", 0, false},                 {"grpc", 0, false},              SCHEMA_WORDS_END,
+};
+
+static void decode_port(struct schema_ctx *x, const struct schema_key *key,
+                        const struct yaml_tree_node *node, void *to)
+{
+    uint64_t n;
+    if (!node || !decode_is_scalar(x, key, node) || slice_eq(node->text, SLICE("traffic")))
+        return;
+    if (slice_u64(node->text, &n) && n >= 1 && n <= 65535)
+        *(uint16_t *)to = (uint16_t)n;
+    else
+        schema_complain(x, key, node, "is no port");
+}
+
+/* Goes into a request line or a Host field as it is. */
+static bool is_visible(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
+            return false;
+    return s.n > 0;
+}
+
+static void decode_path_text(struct schema_ctx *x, const struct schema_key *key,
+                             const struct yaml_tree_node *node, void *to)
+{
+    struct slice text = node ? node->text : slice_str(key->def);
+    if (node && !decode_is_scalar(x, key, node))
+        return;
+    if (!is_visible(text) || text.p[0] != '/' || text.n > key->max || memchr(text.p, '#', text.n))
+        schema_complain(x, key, node, "is no path");
+    *(struct slice *)to = arena_slice(x->arena, text);
+}
+
+static bool is_authority(struct slice text)
+{
+    struct slice host;
+    uint16_t port;
+    struct addr ip;
+    if (addr_split(text, &host, &port) != OK)
+        host = text;
+    return scalar_is_host(host) || addr_parse_ip(&ip, host, 0) == OK;
+}
+
+static void decode_host(struct schema_ctx *x, const struct schema_key *key,
+                        const struct yaml_tree_node *node, void *to)
+{
+    if (!decode_is_scalar(x, key, node))
+        return;
+    if (!is_authority(node->text))
+        schema_complain(x, key, node, "is no host");
+    *(struct slice *)to = arena_slice(x->arena, node->text);
+}
+
+static bool parse_code(struct slice text, unsigned *code)
+{
+    uint64_t n;
+    if (!slice_u64(text, &n) || n < CONFIG_CODE_MIN || n > CONFIG_CODE_MAX)
+        return false;
+    *code = (unsigned)n;
+    return true;
+}
+
+/* "200" or "200-299". */
+static bool add_codes(struct config_matcher *m, struct slice item)
+{
+    unsigned first, last;
+    const char *dash = memchr(item.p, '-', item.n);
+    size_t cut = dash ? (size_t)(dash - item.p) : item.n;
+    if (!parse_code(slice_of(item.p, cut), &first))
+        return false;
+    if (!parse_code(dash ? slice_from(item, cut + 1) : item, &last) || last < first)
+        return false;
+    for (unsigned code = first; code <= last; code++)
+        model_matcher_add(m, code);
+    return true;
+}
+
+static bool parse_matcher(struct config_matcher *m, struct slice text)
+{
+    while (text.n) {
+        const char *comma = memchr(text.p, ',', text.n);
+        size_t cut = comma ? (size_t)(comma - text.p) : text.n;
+        if (!add_codes(m, slice_of(text.p, cut)) || (comma && cut + 1 == text.n))
+            return false;
+        text = slice_from(text, comma ? cut + 1 : cut);
+    }
+    return true;
+}
+
+static void decode_matcher(struct schema_ctx *x, const struct schema_key *key,
+                           const struct yaml_tree_node *node, void *to)
+{
+    struct config_matcher m = {0};
+    if (node && !decode_is_scalar(x, key, node))
+        return;
+    struct slice text = node ? node->text : slice_str(key->def);
+    if (text.n == 0 || !parse_matcher(&m, text))
+        schema_complain(x, key, node, "is no list of status codes");
+    else
+        *(struct config_matcher *)to = m;
+}
+
+/* --- the map --- */
+
+const struct schema_key schema_health_keys[] = {
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .def = "http",
+     .words = protocols,
+     .meaning = "http or tcp, which is the default of tcp, tls and https groups (https, tls, grpc: "
+                "not built yet)",
+     SCHEMA_AT(config_health_check, protocol)},
+    {.name = "port",
+     .type = SCHEMA_CUSTOM,
+     .def = "traffic",
+     .decode = decode_port,
+     .expected = "traffic, or a number from 1 to 65535",
+     .meaning = "traffic (the target's own) or a number",
+     SCHEMA_AT(config_health_check, port)},
+    {.name = "path",
+     .type = SCHEMA_CUSTOM,
+     .def = "/",
+     .max = 1024,
+     .decode = decode_path_text,
+     .expected = "a path that begins with /, at most 1024 bytes",
+     .meaning = "what is asked for, with a query if there is one; http checks",
+     SCHEMA_AT(config_health_check, path)},
+    {.name = "host",
+     .type = SCHEMA_CUSTOM,
+     .decode = decode_host,
+     .expected = "a host name or an IP address, perhaps with a port",
+     .meaning = "the Host header; default the target's address; http checks",
+     SCHEMA_AT(config_health_check, host)},
+    {.name = "jitter",
+     .type = SCHEMA_NUMBER,
+     .def = "10",
+     .max = 50,
+     .meaning = "percent of the interval by which a check may be early or late",
+     SCHEMA_AT(config_health_check, jitter_percent)},
+    {.name = "interval",
+     .type = SCHEMA_DURATION,
+     .def = "30s",
+     .min = 100,
+     .max = DAY_MS,
+     .meaning = "from the beginning of a check to that of the next",
+     SCHEMA_AT(config_health_check, interval_ms)},
+    {.name = "timeout",
+     .type = SCHEMA_DURATION,
+     .def = "5s",
+     .min = 100,
+     .max = DAY_MS,
+     .meaning = "of a whole check; default at most half the interval",
+     SCHEMA_AT(config_health_check, timeout_ms)},
+    {.name = "healthy_threshold",
+     .type = SCHEMA_NUMBER,
+     .def = "5",
+     .min = 1,
+     .max = 1000,
+     .meaning = "successes in a row that bring an unhealthy target back; a new one needs one",
+     SCHEMA_AT(config_health_check, healthy_threshold)},
+    {.name = "unhealthy_threshold",
+     .type = SCHEMA_NUMBER,
+     .def = "2",
+     .min = 1,
+     .max = 1000,
+     .meaning = "failures in a row that make a target unhealthy",
+     SCHEMA_AT(config_health_check, unhealthy_threshold)},
+    {.name = "matcher",
+     .type = SCHEMA_CUSTOM,
+     .def = "200",
+     .decode = decode_matcher,
+     .expected = "codes from 200 to 599 and ranges of them, such as 200,301 or 200-299",
+     .meaning = "good status codes: 200,301 or 200-299; http checks",
+     SCHEMA_AT(config_health_check, matcher)},
+    SCHEMA_END,
+};
+
+void schema_health_decode(struct schema_ctx *x, const struct schema_key *key,
+                          const struct yaml_tree_node *node, void *to)
+{
+    struct config_health_check *c = to;
+    bool on;
+    if (node && node->kind == YAML_TREE_SCALAR && scalar_bool(node->text, &on) && !on) {
+        schema_map(x, schema_health_keys, key->name, NULL, c);
+        return;
+    }
+    if (node && node->kind != YAML_TREE_MAP)
+        schema_complain(x, key, node, "cannot be used here");
+    else
+        schema_map(x, schema_health_keys, key->name, node, c);
+    c->on = true;
+    c->pos = node ? node->pos : (struct config_pos){0};
+}
+
+/* --- what hangs together --- */
+
+static void refuse_on_tcp(struct schema_ctx *x, const struct yaml_tree_node *map)
+{
+    static const char *const http_only[] = {"path", "host", "matcher"};
+    for (size_t i = 0; i < sizeof(http_only) / sizeof(*http_only); i++) {
+        const struct yaml_tree_node *n = yaml_tree_get(map, http_only[i]);
+        if (n)
+            report_error(x->report, n->pos, "%s means nothing in a tcp check", http_only[i]);
+    }
+}
+
+static void refuse_port_on_unix(struct schema_ctx *x, const struct yaml_tree_node *map,
+                                const struct config_group *g)
+{
+    for (size_t i = 0; i < g->targets_n; i++)
+        if (g->targets[i].addrs_n && addr_family(g->targets[i].addrs) == AF_UNIX) {
+            report_error(x->report, yaml_tree_get(map, "port")->pos,
+                         "a port means nothing to the unix socket %s", g->targets[i].text.p);
+            return;
+        }
+}
+
+void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
+                          struct config_group *g)
+{
+    struct config_health_check *c = &g->health_check;
+    const struct yaml_tree_node *block = yaml_tree_get(group, "health_check");
+    const struct yaml_tree_node *map = block && block->kind == YAML_TREE_MAP ? block : NULL;
+    if (!block)
+        schema_health_decode(x, schema_find(schema_group_keys, SLICE("health_check")), NULL, c);
+    bool plain_http = g->protocol == CONFIG_PROTOCOL_HTTP && !g->tls;
+    if (!(map && yaml_tree_get(map, "protocol")) && !plain_http)
+        c->protocol = CONFIG_CHECK_TCP;
+    if (!(map && yaml_tree_get(map, "timeout")) && c->interval_ms / 2 < DEFAULT_TIMEOUT_MS)
+        c->timeout_ms = c->interval_ms / 2;
+    if (map && c->protocol == CONFIG_CHECK_TCP)
+        refuse_on_tcp(x, map);
+    if (map && c->port)
+        refuse_port_on_unix(x, map, g);
+}

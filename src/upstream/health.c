@@ -1,0 +1,68 @@
+#include "upstream/health.h"
+
+static struct health passed(struct health h, const struct config_health_check *c)
+{
+    if (h.state == HEALTH_UNHEALTHY && ++h.in_a_row < c->healthy_threshold)
+        return h;
+    return (struct health){.state = HEALTH_HEALTHY};
+}
+
+static struct health failed(struct health h, const struct config_health_check *c,
+                            enum health_result result, uint16_t status)
+{
+    h.last = result;
+    h.status = result == HEALTH_RESULT_MISMATCH ? status : 0;
+    if (h.state == HEALTH_UNHEALTHY) {
+        h.in_a_row = 0;
+    } else if (++h.in_a_row >= c->unhealthy_threshold) {
+        h.state = HEALTH_UNHEALTHY;
+        h.in_a_row = 0;
+    }
+    return h;
+}
+
+struct health health_step(struct health h, const struct config_health_check *c,
+                          enum health_result result, uint16_t status)
+{
+    switch (result) {
+    case HEALTH_RESULT_PASS:
+        return passed(h, c);
+    case HEALTH_RESULT_MISMATCH:
+    case HEALTH_RESULT_TIMEOUT:
+    case HEALTH_RESULT_FAILED:
+        return failed(h, c, result, status);
+    case HEALTH_RESULT_NONE:
+    case HEALTH_RESULT_INTERNAL:
+        break;
+    }
+    return h;
+}
+
+struct slice health_state_name(enum health_state s)
+{
+    switch (s) {
+    case HEALTH_HEALTHY:
+        return SLICE("healthy");
+    case HEALTH_UNHEALTHY:
+        return SLICE("unhealthy");
+    case HEALTH_INITIAL:
+        break;
+    }
+    return SLICE("initial");
+}
+
+struct slice health_reason(const struct health *h)
+{
+    if (h->state == HEALTH_HEALTHY)
+        return slice_of("", 0);
+    if (h->state == HEALTH_INITIAL)
+        return SLICE("Elb.InitialHealthChecking");
+    switch (h->last) {
+    case HEALTH_RESULT_MISMATCH:
+        return SLICE("Target.ResponseCodeMismatch");
+    case HEALTH_RESULT_TIMEOUT:
+        return SLICE("Target.Timeout");
+    default:
+        return SLICE("Target.FailedHealthChecks");
+    }
+}
