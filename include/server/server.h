@@ -10,6 +10,7 @@
 #include "server/signals.h"
 #include "server/snapshots.h"
 #include "server/stop.h"
+#include "upstream/checker.h"
 
 struct server {
     const char *path; /* of the configuration */
@@ -18,6 +19,7 @@ struct server {
     struct log_writer log;
     struct outputs outputs;
     struct snapshots snapshots;
+    struct checker checker;
     struct listeners listeners;
     struct publish publish;
     struct reload reload;

@@ -22,6 +22,11 @@ struct stats_target {
     uint64_t codes[ARRAY_LEN(((struct target_local *)0)->codes)];
 };
 
+/* In ELB's words; both are constant text. */
+struct stats_health {
+    struct slice state, reason; /* reason: empty when there is nothing to explain */
+};
+
 /* Of the process. Everything but idle_links is 0 when nobody is connected. */
 struct stats_gauges {
     uint64_t connections; /* of clients */
@@ -33,6 +38,8 @@ struct stats_gauges {
 
 void stats_listener(const struct server *s, unsigned slot, struct stats_listener *out);
 void stats_target(const struct target *t, struct stats_target *out);
+/* used: by some listener of the snapshot that the group is from. */
+struct stats_health stats_health(const struct target *t, const struct group *g, bool used);
 /* Adds a target's response times to the buckets; returns their sum. */
 uint64_t stats_responses(const struct target *t, uint64_t buckets[TARGET_BUCKETS]);
 void stats_gauges(const struct server *s, struct stats_gauges *out);

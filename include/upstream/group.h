@@ -1,7 +1,11 @@
 /* A target group as one snapshot has it, and each worker's view of it.
  *
  * The group is immutable and shared. The view is one worker's pick order, made when it first
- * picks; a pick is O(1) whatever the number of targets. Owner of both: the snapshot.
+ * picks and made again when the group's epoch says that a target's health has changed; a pick is
+ * O(1) whatever the number of targets. Owner of both: the snapshot.
+ *
+ * Who is in the view: the healthy targets. When there is none: all of them if the group fails
+ * open, else those whose first check is not over. In a group without checks: all.
  */
 #ifndef UPSTREAM_GROUP_H
 #define UPSTREAM_GROUP_H
@@ -22,9 +26,13 @@ struct member {
 enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
 
 struct tls_ctx;
+struct group_news;
 
 struct view {
     _Alignas(64) bool built; /* workers move their cursors at every pick: a cache line each */
+    bool closed;             /* there are targets, but their health keeps all of them out */
+    uint8_t serving;         /* a bit for each enum health_state that is let in */
+    uint32_t epoch;          /* of the group's news when it was made */
     uint32_t n;              /* length of the sequence; 0: nobody may be picked */
     uint32_t cursor;         /* starts at random, so that workers do not move in step */
     uint32_t *sequence;      /* indices of members */
@@ -39,6 +47,9 @@ struct group {
     unsigned retries;
     uint32_t connect_timeout_ms;
     uint32_t keep_alive_ms; /* of idle links */
+    const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
+    bool fail_open;
+    struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;
     struct member *members;
     unsigned workers;
@@ -58,9 +69,21 @@ void group_fini(struct group *g); /* frees the views */
  * least one place for each target with a weight. Time: n log(targets). */
 uint32_t *group_sequence(const uint16_t *weights, size_t weights_n, uint32_t *n);
 
+/* Looks for news and makes the view anew if there are some: true. The epoch is raised after the
+ * states that it stands for, so a view never stays behind it. Thread: that worker's, as below. */
+bool group_refresh(struct group *g, unsigned worker, struct rng *rng);
+
 /* The next member in turn that is not among the `skip_n` in `skip`; NULL when there is none.
- * At most one lap. Thread: that worker's. */
+ * At most one lap. */
 const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng,
                                 struct target *const *skip, unsigned skip_n);
+/* Would group_pick() find anybody? By the view as it is; takes no turn. */
+bool group_has_other(const struct group *g, unsigned worker, struct target *const *skip,
+                     unsigned skip_n);
+
+/* By the view as it is: does the target's health let it serve? */
+bool group_lets_in(const struct group *g, unsigned worker, const struct target *t);
+/* By the view as it is: are there targets, all of them kept out by their health? */
+bool group_closed(const struct group *g, unsigned worker);
 
 #endif

@@ -1,6 +1,6 @@
 /* A target: one address in one target group, process-wide. What belongs to its identity lives
- * here and survives reloads: counters, idle links, later health. Weight and zone are membership
- * and live in the snapshot (upstream/group.h).
+ * here and survives reloads: counters, idle links, health. Weight, zone and check settings are
+ * membership and live in the snapshot (upstream/group.h).
  *
  * Owner: the registry (upstream/registry.h), on the control thread. Live snapshots hold
  * references; a target goes when no live snapshot names it and nothing is in flight to it.
@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "net/addr.h"
 #include "net/tls.h"
+#include "upstream/health.h"
 
 /* Bounds of the histogram of response times; the last bucket has none. */
 #define TARGET_BUCKETS 14
@@ -39,18 +40,29 @@ struct target_local {
 /* That worker only. */
 void target_count_response(struct target_local *l, uint64_t us);
 
+struct check;
+
 struct target {
     uint32_t magic;
+    _Atomic uint8_t state; /* enum health_state: health.state for workers */
     unsigned workers;
     struct slice group; /* name of its group */
     struct addr addr;
     struct slice text;           /* "10.0.1.10:3000", as logged */
     _Atomic uint64_t generation; /* newest snapshot that names it; set before that is published */
     unsigned refs;               /* live snapshots that name it; control thread only */
+    struct health health;        /* the checker's; control thread only */
+    struct check *check;         /* the same; NULL: nobody checks it */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */
 };
+
+/* Any thread. Without any ordering: see group_refresh(). */
+static inline enum health_state target_state(const struct target *t)
+{
+    return (enum health_state)atomic_load_explicit(&t->state, memory_order_relaxed);
+}
 
 /* Made with no references; control thread. target_free() is for the registry. */
 struct target *target_new(struct slice group, const struct addr *addr, unsigned workers);

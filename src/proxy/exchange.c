@@ -350,7 +350,7 @@ static enum reason reason_of(const struct lease *l)
 {
     switch (l->why) {
     case ERR_NOT_FOUND:
-        return REASON_NO_TARGET;
+        return group_closed(l->group, l->up->worker) ? REASON_NO_HEALTHY_TARGET : REASON_NO_TARGET;
     case ERR_NOMEM:
         return REASON_NO_DESCRIPTORS;
     case ERR_TIMEOUT:

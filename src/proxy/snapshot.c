@@ -43,6 +43,8 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->name = c->name;
     g->wire = c->protocol == CONFIG_PROTOCOL_TCP ? GROUP_WIRE_RAW : GROUP_WIRE_H1;
     g->retries = c->attributes.retries;
+    g->check = c->health_check.on && c->used ? &c->health_check : NULL;
+    g->fail_open = c->attributes.fail_open;
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
     add_members(&s->arena, g, c);
@@ -129,6 +131,7 @@ static void bind_group(struct group *g, const struct config_group *c, struct reg
 {
     struct member *m = g->members;
     g->generation = generation;
+    g->news = registry_get_news(registry, g->name);
     for (size_t i = 0; i < c->targets_n; i++)
         for (size_t j = 0; j < c->targets[i].addrs_n; j++, m++) {
             m->target = registry_get(registry, g->name, &c->targets[i].addrs[j]);
@@ -157,6 +160,8 @@ static void free_group(struct group *g, struct registry *registry)
     for (size_t i = 0; i < g->members_n; i++)
         if (g->members[i].target)
             registry_release(registry, g->members[i].target);
+    if (g->news)
+        registry_release_news(g->news);
     group_fini(g);
 }
 

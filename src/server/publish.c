@@ -68,6 +68,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     s->outputs = outputs;
     log_adjust(next->config->log.level, next->config->log.format);
     snapshots_publish(&s->snapshots, next);
+    checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){
             .order = WORKER_ADOPT,

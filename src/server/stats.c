@@ -39,6 +39,15 @@ void stats_target(const struct target *t, struct stats_target *out)
     }
 }
 
+struct stats_health stats_health(const struct target *t, const struct group *g, bool used)
+{
+    if (!used)
+        return (struct stats_health){SLICE("unused"), SLICE("Target.NotInUse")};
+    if (!g->check)
+        return (struct stats_health){SLICE("unavailable"), SLICE("Target.HealthCheckDisabled")};
+    return (struct stats_health){health_state_name(t->health.state), health_reason(&t->health)};
+}
+
 uint64_t stats_responses(const struct target *t, uint64_t buckets[TARGET_BUCKETS])
 {
     uint64_t us = 0;

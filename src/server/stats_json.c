@@ -86,22 +86,19 @@ static void write_listeners(struct strbuf *b, const struct server *s)
 
 /* ---- groups ---- */
 
-/* In ELB's words: nobody checks a target's health in this version. */
-static void write_state(struct strbuf *b, bool used)
-{
-    string(b, "state", used ? SLICE("unknown") : SLICE("unused"));
-    string(b, "reason", used ? SLICE("Target.HealthCheckDisabled") : SLICE("Target.NotInUse"));
-}
 
-static void write_target(struct strbuf *b, const struct member *m, bool used)
+static void write_target(struct strbuf *b, const struct member *m, const struct group *g,
+                         bool used)
 {
+    struct stats_health h = stats_health(m->target, g, used);
     struct stats_target t;
     stats_target(m->target, &t);
     item(b);
     strbuf_str(b, "{");
     string(b, "address", m->target->text);
     string(b, "zone", m->zone);
-    write_state(b, used);
+    string(b, "state", h.state);
+    string(b, "reason", h.reason);
     number(b, "in_flight", t.in_flight);
     number(b, "requests", t.requests);
     number(b, "idle_links", t.idle_links);
@@ -119,7 +116,7 @@ static void write_group(struct strbuf *b, const struct group *g, const struct co
     key(b, "targets");
     strbuf_str(b, "[");
     for (size_t i = 0; i < g->members_n; i++)
-        write_target(b, &g->members[i], c->used);
+        write_target(b, &g->members[i], g, c->used);
     strbuf_str(b, "]}");
 }
 

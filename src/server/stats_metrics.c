@@ -170,6 +170,20 @@ static void write_target_in_flight(struct strbuf *b, const struct group *g, cons
     end(b, target_in_flight(m->target));
 }
 
+static void write_target_health(struct strbuf *b, const struct snapshot *now)
+{
+    family(b, "target_health", "gauge", "1 for the state that a target is in.");
+    for (size_t i = 0; i < now->groups_n; i++)
+        for (size_t j = 0; j < now->groups[i].members_n; j++) {
+            const struct group *g = &now->groups[i];
+            const struct member *m = &g->members[j];
+            begin(b, "target_health");
+            target_labels(b, g, m);
+            label(b, "state", stats_health(m->target, g, now->config->groups[i].used).state);
+            end(b, 1);
+        }
+}
+
 static void each_target(struct strbuf *b, const struct snapshot *now,
                         void (*write)(struct strbuf *, const struct group *, const struct member *))
 {
@@ -184,6 +198,7 @@ static void write_targets(struct strbuf *b, const struct snapshot *now)
     each_target(b, now, write_target_codes);
     family(b, "target_in_flight", "gauge", "Requests and TCP connections at a target.");
     each_target(b, now, write_target_in_flight);
+    write_target_health(b, now);
 }
 
 /* ---- groups ---- */

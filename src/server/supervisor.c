@@ -198,7 +198,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     enum err e = loop_init(&s->loop, SIZE_MAX);
     if (e != OK)
         return e;
-    conn_pool_init(&s->loop, 2 * ADMIN_CONNECTIONS); /* the closed ones wait for the reap */
+    conn_pool_init(&s->loop, UINT32_MAX); /* admin has its own limit, checks are one a target */
     s->path = path;
     s->signals.fd = -1;
     s->started_ms = s->loop.clock.now_ms;
@@ -214,6 +214,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
         .ctx = s,
     };
     snapshots_init(&s->snapshots, &s->loop, s->workers_n);
+    checker_init(&s->checker, &s->loop);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -231,6 +232,7 @@ static void fini(struct server *s)
     for (unsigned w = 0; w < s->workers_n; w++)
         if (s->workers[w])
             worker_close(s->workers[w]);
+    checker_fini(&s->checker);
     snapshots_fini(&s->snapshots);
     listeners_fini(&s->listeners);
     publish_fini(&s->publish);

@@ -21,8 +21,21 @@ bool lease_can_retry(const struct lease *l)
     return l->tries < tries_max(l);
 }
 
+/* A connection to a target that has just become unhealthy is not worth keeping. This comes with
+ * the worker's next pick from the group; until then its keep-alive time bounds it. */
+static void close_links_of_unhealthy(const struct lease *l)
+{
+    for (size_t i = 0; i < l->group->members_n; i++) {
+        struct target *t = l->group->members[i].target;
+        if (target_state(t) == HEALTH_UNHEALTHY && !group_lets_in(l->group, l->up->worker, t))
+            link_close_idle(t, l->up->worker);
+    }
+}
+
 static const struct member *pick_untried(const struct lease *l)
 {
+    if (group_refresh(l->group, l->up->worker, &l->up->loop->rng))
+        close_links_of_unhealthy(l);
     return group_pick(l->group, l->up->worker, &l->up->loop->rng, l->tried, l->tries);
 }
 
@@ -32,14 +45,8 @@ static uint32_t connect_timeout(struct lease *l)
     uint32_t full = l->group->connect_timeout_ms;
     if (full <= LEASE_TRY_MS || !lease_can_retry(l))
         return full;
-    for (size_t i = 0; i < l->group->members_n; i++) {
-        const struct member *m = &l->group->members[i];
-        bool tried = m->weight == 0;
-        for (unsigned j = 0; j < l->tries && !tried; j++)
-            tried = l->tried[j] == m->target;
-        if (!tried)
-            return LEASE_TRY_MS;
-    }
+    if (group_has_other(l->group, l->up->worker, l->tried, l->tries))
+        return LEASE_TRY_MS;
     return full;
 }
 
@@ -143,11 +150,11 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
         loop_push(l->up->loop, l->notify);
 }
 
-/* Links of a target that left the configuration are not kept. */
+/* Links of a target that left the configuration, or that does not serve, are not kept. */
 static bool still_wanted(const struct lease *l)
 {
     uint64_t newest = atomic_load_explicit(&l->target->generation, memory_order_relaxed);
-    return newest >= l->up->generation;
+    return newest >= l->up->generation && group_lets_in(l->group, l->up->worker, l->target);
 }
 
 void lease_end(struct lease *l, bool reusable)

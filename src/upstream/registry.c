@@ -24,6 +24,8 @@ void registry_init(struct registry *r, unsigned workers)
 {
     *r = (struct registry){.workers = workers, .buckets_n = BUCKETS_MIN};
     list_init(&r->targets);
+    for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
+        list_init(&r->groups[i]);
     r->buckets = new_buckets(r->buckets_n);
 }
 
@@ -78,6 +80,54 @@ void registry_release(struct registry *r, struct target *t)
     t->refs--;
 }
 
+/* ---- groups ---- */
+
+static struct list *news_bucket(struct registry *r, struct slice group)
+{
+    return &r->groups[hash_bytes(group, 0) % REGISTRY_GROUP_BUCKETS];
+}
+
+static struct group_news *find_news(struct registry *r, struct slice group)
+{
+    list_each(n, next, news_bucket(r, group)) {
+        struct group_news *news = list_entry(n, struct group_news, node);
+        if (slice_eq(slice_str(news->name), group))
+            return news;
+    }
+    return NULL;
+}
+
+static struct group_news *add_news(struct registry *r, struct slice group)
+{
+    struct group_news *news = calloc(1, sizeof(*news) + group.n + 1);
+    CHECK(news);
+    memcpy(news->name, group.p, group.n);
+    list_init(&news->changed);
+    list_push_back(news_bucket(r, group), &news->node);
+    return news;
+}
+
+struct group_news *registry_get_news(struct registry *r, struct slice group)
+{
+    struct group_news *news = find_news(r, group);
+    if (!news)
+        news = add_news(r, group);
+    news->refs++;
+    return news;
+}
+
+void registry_release_news(struct group_news *news)
+{
+    CHECK(news->refs > 0);
+    if (--news->refs > 0)
+        return;
+    list_del(&news->node);
+    list_del(&news->changed);
+    free(news);
+}
+
+/* ---- the end ---- */
+
 static void drop(struct registry *r, struct target *t)
 {
     struct target **at = bucket_of(r, t->group, &t->addr);
@@ -99,6 +149,8 @@ void registry_sweep(struct registry *r)
 
 void registry_fini(struct registry *r)
 {
+    for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
+        CHECK(list_empty(&r->groups[i]));
     while (!list_empty(&r->targets))
         drop(r, list_first(&r->targets, struct target, node));
     free(r->buckets);

@@ -59,7 +59,7 @@ struct target *target_new(struct slice group, const struct addr *addr, unsigned 
 void target_free(struct target *t)
 {
     CHECK_MAGIC(t, TARGET_MAGIC);
-    CHECK(t->refs == 0);
+    CHECK(t->refs == 0 && !t->check);
     for (unsigned w = 0; w < t->workers; w++) {
         CHECK(list_empty(&t->local[w].idle));
         tls_resume_fini(&t->local[w].resume);

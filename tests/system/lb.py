@@ -2,7 +2,8 @@
 
 `$name` in the YAML is a keyword argument of start() (a target's address), or else a free port that
 lb.port("name") tells; `$dir` is the test's own directory. Workers, admin, access log and a short
-log flush are added unless the test writes those keys itself.
+log flush are added unless the test writes those keys itself. So is `health_check: off` in a file
+that does not speak of health checks at all: most origins are scripted connection by connection.
 """
 
 import ctypes
@@ -100,7 +101,7 @@ class Tenbin:
     def write(self, text):
         """Makes `text` the configuration file, all at once."""
         missing = [line for key, line in DEFAULTS.items() if not re.search(rf"^{key}:", dedent(text), re.M)]
-        whole = "\n".join(missing) + "\n" + dedent(text)
+        whole = "\n".join(missing) + "\n" + without_checks(dedent(text))
         whole = re.sub(r"\$([a-z_][a-z_0-9]*)", lambda m: str(self.value(m.group(1))), whole)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(whole)
@@ -282,6 +283,14 @@ def dedent(text):
     lines = text.strip("\n").split("\n")
     indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[indent:] for line in lines) + "\n"
+
+
+def without_checks(text):
+    """Puts `health_check: off` into the target groups, written as {name: ...}, of a file without the word."""
+    head, found, groups = text.partition("\ntarget_groups:")
+    if "health_check" in text:
+        return text
+    return head + found + groups.replace("{name:", "{health_check: off, name:")
 
 
 def run(*arguments, **keywords):

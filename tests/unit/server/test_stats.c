@@ -106,8 +106,8 @@ static void test_status_of_a_fresh_start(void **state)
     assert_has(f, "\"listeners\":[{\"name\":\"web\",\"protocol\":\"http\","
                   "\"listen\":[\"127.0.0.1:80\",\"[::1]:80\"],\"connections\":0,");
     assert_has(f, "\"name\":\"db\",\"protocol\":\"tcp\"");
-    assert_has(f, "{\"address\":\"10.0.0.1:80\",\"zone\":\"a\",\"state\":\"unknown\","
-                  "\"reason\":\"Target.HealthCheckDisabled\",\"in_flight\":0,\"requests\":0,");
+    assert_has(f, "{\"address\":\"10.0.0.1:80\",\"zone\":\"a\",\"state\":\"initial\","
+                  "\"reason\":\"Elb.InitialHealthChecking\",\"in_flight\":0,\"requests\":0,");
     assert_has(f, "\"weight\":3}");
     assert_has(f, "{\"address\":\"10.0.0.3:5432\",\"zone\":null,");
     assert_has(f, "\"state\":\"unused\",\"reason\":\"Target.NotInUse\"");

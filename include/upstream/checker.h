@@ -1,0 +1,66 @@
+/* Active health checks: asks every target of the groups that are in use whether it is well, and is
+ * the only one who writes what comes of it.
+ *
+ *   due ─▶ connect ─▶ ask (http) ─▶ answer ─▶ health_step ─▶ target->state ─▶ the group's epoch
+ *    ▲        └─────────┴──────────────┴─▶ refused, reset, late, garbage ──▲        (workers look)
+ *    └── interval ± jitter after the last time it was due
+ *
+ * One check per target. Each asks over a new connection, closed with the verdict. When it is due
+ * depends on the clock alone, not on how long answers take; a check that is still waiting when the
+ * next is due takes that one's place. First checks are spread over min(interval, 1 s).
+ * A check takes no memory from malloc; of an answer it reads the head, at most
+ * limits.response_head.
+ * An epoch is raised at most every CHECKER_PUBLISH_MS, after the states that it stands for.
+ * Health belongs to the target, so it survives reloads; a target that nobody checks any more
+ * forgets it. Owner and thread: control. */
+#ifndef UPSTREAM_CHECKER_H
+#define UPSTREAM_CHECKER_H
+
+#include "http/limits.h"
+#include "upstream/group.h"
+#include "net/conn.h"
+#include "http/h1_parser.h"
+
+#define CHECKER_PUBLISH_MS 10
+#define CHECKER_SPREAD_MS  1000
+
+struct checker {
+    struct loop *loop;
+    struct limits limits;
+    struct field *fields; /* parse scratch, limits.headers long */
+    struct list checks;
+    unsigned rounds;       /* adoptions so far */
+    struct list changed;   /* of struct group_news: their epochs are due */
+    struct ev_timer pause; /* runs while an epoch was raised lately */
+    struct task publish;
+    uint64_t said_ms; /* last complaint about a shortage of ours */
+};
+
+/* Of one target. While conn is there an answer is waited for. */
+struct check {
+    uint32_t magic;
+    struct checker *checker;
+    struct target *target;
+    const struct group *group; /* in the snapshot that serves */
+    unsigned round;            /* the newest that named it */
+    struct list node;
+    struct task task;
+    struct timer due, deadline;
+    uint64_t next_ms; /* when it is due; 0: never was */
+    struct conn *conn;
+    bool connected;
+    uint8_t interims; /* 1xx heads so far */
+    uint16_t status;
+    struct h1_finder finder;
+};
+
+void checker_init(struct checker *c, struct loop *loop);
+/* Before the targets go. Their health is forgotten. */
+void checker_fini(struct checker *c);
+
+/* These groups serve from now on; those they replace are still there. Targets that are new get
+ * their first check, changed settings count from the next check on. */
+void checker_adopt(struct checker *c, const struct group *groups, size_t groups_n,
+                   const struct config_limits *limits);
+
+#endif

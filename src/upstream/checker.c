@@ -1,0 +1,327 @@
+#include "upstream/checker.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "net/socket.h"
+#include "upstream/probe.h"
+#include "upstream/registry.h"
+
+#define CHECK_OBJECT_MAGIC 0x4348454b
+
+/* ---- what workers learn ---- */
+
+static void publish(struct task *t)
+{
+    struct checker *c = container_of(t, struct checker, publish);
+    if (list_empty(&c->changed) || ev_is_active(&c->pause))
+        return;
+    while (!list_empty(&c->changed)) {
+        struct group_news *news = list_first(&c->changed, struct group_news, changed);
+        list_del(&news->changed);
+        atomic_fetch_add_explicit(&news->epoch, 1, memory_order_release);
+    }
+    ev_timer_set(&c->pause, CHECKER_PUBLISH_MS / 1000.0, 0.);
+    ev_timer_start(c->loop->ev, &c->pause);
+}
+
+static void on_pause_over(struct ev_loop *ev, struct ev_timer *w, int revents)
+{
+    (void)ev, (void)revents;
+    struct checker *c = w->data;
+    loop_push(c->loop, &c->publish);
+}
+
+static void tell_workers(struct checker *c, struct group_news *news)
+{
+    if (list_empty(&news->changed))
+        list_push_back(&c->changed, &news->changed);
+    loop_push(c->loop, &c->publish);
+}
+
+static void set_health(struct target *t, struct health h)
+{
+    t->health = h;
+    atomic_store_explicit(&t->state, (uint8_t)h.state, memory_order_relaxed);
+}
+
+static void log_change(const struct target *t)
+{
+    const struct health *h = &t->health;
+    struct slice reason = health_reason(h);
+    if (h->state == HEALTH_HEALTHY)
+        log_info("target %s of %s is healthy", t->text.p, t->group.p);
+    else if (h->last == HEALTH_RESULT_MISMATCH)
+        log_info("target %s of %s is unhealthy: %s, status %u", t->text.p, t->group.p, reason.p,
+                 h->status);
+    else
+        log_info("target %s of %s is unhealthy: %s", t->text.p, t->group.p, reason.p);
+}
+
+/* ---- how a check ends ---- */
+
+static void hang_up(struct check *k)
+{
+    timer_clear(&k->deadline);
+    if (k->conn)
+        conn_close(k->conn);
+    k->conn = NULL;
+}
+
+/* Rarely: with 10,000 targets there would be many. */
+static void complain(struct checker *c)
+{
+    uint64_t now_ms = c->loop->clock.now_ms;
+    if (c->said_ms && now_ms - c->said_ms < 1000)
+        return;
+    c->said_ms = now_ms;
+    log_warning("health checks are left out: no descriptor or port is free");
+}
+
+static void decide(struct check *k, enum health_result result)
+{
+    struct target *t = k->target;
+    enum health_state was = t->health.state;
+    hang_up(k);
+    if (result == HEALTH_RESULT_INTERNAL)
+        complain(k->checker);
+    set_health(t, health_step(t->health, k->group->check, result, k->status));
+    if (t->health.state == was)
+        return;
+    log_change(t);
+    tell_workers(k->checker, k->group->news);
+}
+
+/* ---- how it goes on ---- */
+
+static const struct probe *probe_of(const struct check *k)
+{
+    return k->group->check->protocol == CONFIG_CHECK_TCP ? &probe_tcp : &probe_http;
+}
+
+static enum health_result connecting(struct check *k)
+{
+    struct conn *c = k->conn;
+    if (!c->writable && !c->readable)
+        return HEALTH_RESULT_NONE;
+    if (socket_error(c->fd) != 0)
+        return HEALTH_RESULT_FAILED;
+    if (!c->writable)
+        return HEALTH_RESULT_NONE;
+    conn_connected(c);
+    k->connected = true;
+    return probe_of(k)->connected(k);
+}
+
+static enum health_result waiting(struct check *k)
+{
+    if (conn_flush(k->conn) != OK)
+        return HEALTH_RESULT_FAILED;
+    return probe_of(k)->readable(k);
+}
+
+/* What is in hand counts, also when it came at the last moment. */
+static void go_on(struct check *k)
+{
+    bool late = timer_take(&k->deadline);
+    enum health_result result = k->connected ? waiting(k) : connecting(k);
+    if (result == HEALTH_RESULT_NONE && late)
+        result = HEALTH_RESULT_TIMEOUT;
+    if (result != HEALTH_RESULT_NONE)
+        decide(k, result);
+    else if (k->connected)
+        conn_settle(k->conn, true);
+}
+
+/* ---- how it begins ---- */
+
+static int64_t jitter(struct check *k)
+{
+    const struct config_health_check *c = k->group->check;
+    uint32_t width = (uint32_t)((uint64_t)c->interval_ms * c->jitter_percent / 100);
+    return (int64_t)rng_below(&k->checker->loop->rng, 2 * width + 1) - width;
+}
+
+static void plan(struct check *k, uint64_t next_ms)
+{
+    k->next_ms = next_ms;
+    loop_timer_at(k->checker->loop, &k->due, next_ms);
+}
+
+/* From the time it was due, so that nothing adds up; what was missed is not made up for. */
+static void plan_next(struct check *k)
+{
+    uint64_t now_ms = k->checker->loop->clock.now_ms, interval_ms = k->group->check->interval_ms;
+    uint64_t next_ms = (uint64_t)((int64_t)(k->next_ms + interval_ms) + jitter(k));
+    plan(k, next_ms > now_ms ? next_ms : now_ms + interval_ms);
+}
+
+static enum err open_conn(struct check *k)
+{
+    int fd;
+    struct addr to = k->target->addr;
+    if (k->group->check->port)
+        addr_set_port(&to, k->group->check->port);
+    enum err e = socket_connect(&to, &fd);
+    if (e != OK)
+        return e;
+    k->conn = conn_new(k->checker->loop, fd, &to);
+    return k->conn ? OK : ERR_NOMEM;
+}
+
+static void begin(struct check *k)
+{
+    k->connected = false;
+    k->interims = 0;
+    k->status = 0;
+    k->finder = (struct h1_finder){0};
+    enum err e = open_conn(k);
+    if (e != OK) {
+        decide(k, e == ERR_REFUSED ? HEALTH_RESULT_FAILED : HEALTH_RESULT_INTERNAL);
+        return;
+    }
+    conn_own(k->conn, &k->task);
+    conn_connecting(k->conn);
+    loop_timer(k->checker->loop, &k->deadline, k->group->check->timeout_ms);
+}
+
+static void check_run(struct task *t)
+{
+    struct check *k = container_of(t, struct check, task);
+    CHECK_MAGIC(k, CHECK_OBJECT_MAGIC);
+    if (k->conn)
+        go_on(k);
+    if (!timer_take(&k->due))
+        return;
+    plan_next(k);
+    if (!k->conn)
+        begin(k);
+}
+
+/* ---- who is checked ---- */
+
+static struct check *add(struct checker *c, struct target *t)
+{
+    struct check *k = calloc(1, sizeof(*k));
+    CHECK(k);
+    k->magic = CHECK_OBJECT_MAGIC;
+    k->checker = c;
+    k->target = t;
+    task_init(&k->task, check_run);
+    timer_init(&k->due, &k->task);
+    timer_init(&k->deadline, &k->task);
+    list_push_back(&c->checks, &k->node);
+    return t->check = k;
+}
+
+static void drop(struct check *k)
+{
+    struct wheel *w = &k->checker->loop->wheel;
+    hang_up(k);
+    timer_del(w, &k->due);
+    timer_del(w, &k->deadline);
+    task_cancel(&k->task);
+    list_del(&k->node);
+    k->target->check = NULL;
+    set_health(k->target, (struct health){0});
+    k->magic = 0;
+    free(k);
+}
+
+/* Would the same answer mean the same? */
+static bool same_question(const struct config_health_check *a, const struct config_health_check *b)
+{
+    return a->protocol == b->protocol && a->port == b->port && slice_eq(a->path, b->path) &&
+           slice_eq(a->host, b->host) && memcmp(&a->matcher, &b->matcher, sizeof(a->matcher)) == 0;
+}
+
+/* It is one of the new snapshot's. */
+static void keep(struct check *k, const struct group *g)
+{
+    const struct config_health_check *was = k->group ? k->group->check : NULL;
+    uint64_t soon_ms = k->checker->loop->clock.now_ms + g->check->interval_ms;
+    k->group = g;
+    k->round = k->checker->rounds;
+    if (was && !same_question(was, g->check))
+        hang_up(k);
+    if (k->next_ms > soon_ms)
+        plan(k, soon_ms);
+}
+
+static void keep_members(struct checker *c, const struct group *g)
+{
+    for (size_t i = 0; g->check && i < g->members_n; i++) {
+        struct target *t = g->members[i].target;
+        keep(t->check ? t->check : add(c, t), g);
+    }
+}
+
+static size_t drop_unnamed(struct checker *c)
+{
+    size_t fresh = 0;
+    list_each(n, next, &c->checks) {
+        struct check *k = list_entry(n, struct check, node);
+        if (k->round != c->rounds)
+            drop(k);
+        else
+            fresh += k->next_ms == 0;
+    }
+    return fresh;
+}
+
+static void plan_first(struct checker *c, size_t fresh)
+{
+    size_t at = 0;
+    list_each(n, next, &c->checks) {
+        struct check *k = list_entry(n, struct check, node);
+        if (k->next_ms != 0)
+            continue;
+        uint64_t spread_ms = k->group->check->interval_ms;
+        if (spread_ms > CHECKER_SPREAD_MS)
+            spread_ms = CHECKER_SPREAD_MS;
+        plan(k, c->loop->clock.now_ms + 1 + spread_ms * at++ / fresh);
+    }
+}
+
+static void take_limits(struct checker *c, const struct config_limits *l)
+{
+    c->limits = (struct limits){.response_head = l->response_head_bytes, .headers = l->headers};
+    free(c->fields);
+    c->fields = malloc(sizeof(struct field) * l->headers);
+    CHECK(c->fields);
+}
+
+void checker_adopt(struct checker *c, const struct group *groups, size_t groups_n,
+                   const struct config_limits *limits)
+{
+    c->rounds++;
+    take_limits(c, limits);
+    for (size_t i = 0; i < groups_n; i++)
+        keep_members(c, &groups[i]);
+    plan_first(c, drop_unnamed(c));
+}
+
+/* ---- life ---- */
+
+void checker_init(struct checker *c, struct loop *loop)
+{
+    *c = (struct checker){.loop = loop};
+    list_init(&c->checks);
+    list_init(&c->changed);
+    task_init(&c->publish, publish);
+    ev_timer_init(&c->pause, on_pause_over, 0., 0.);
+    c->pause.data = c;
+}
+
+void checker_fini(struct checker *c)
+{
+    while (!list_empty(&c->checks))
+        drop(list_first(&c->checks, struct check, node));
+    while (!list_empty(&c->changed))
+        list_del(c->changed.next);
+    ev_timer_stop(c->loop->ev, &c->pause);
+    task_cancel(&c->publish);
+    free(c->fields);
+    c->fields = NULL;
+}

@@ -1,0 +1,86 @@
+#include "http/h1_writer.h"
+#include "upstream/probe.h"
+
+#define INTERIMS_MAX 8
+#define HTTP_PORT    80
+
+/* ---- the request ---- */
+
+/* As ELB: the port only if it is not the default one. */
+static void put_host(struct h1_writer *w, const struct addr *to, struct slice configured)
+{
+    char text[ADDR_TEXT_MAX];
+    if (configured.n) {
+        h1_writer_slice(w, configured);
+    } else if (addr_family(to) == AF_UNIX) {
+        H1_WRITER_LIT(w, "localhost");
+    } else {
+        size_t n = addr_format(to, text);
+        h1_writer_put(w, text, addr_port(to) == HTTP_PORT ? n - strlen(":80") : n);
+    }
+}
+
+static enum health_result ask(struct check *k)
+{
+    const struct config_health_check *c = k->group->check;
+    struct h1_writer w;
+    struct iovec iov = {.iov_base = k->checker->loop->head};
+    h1_writer_init(&w, iov.iov_base, LOOP_HEAD_BYTES);
+    H1_WRITER_LIT(&w, "GET ");
+    h1_writer_slice(&w, c->path);
+    H1_WRITER_LIT(&w, " HTTP/1.1\r\nHost: ");
+    put_host(&w, &k->conn->peer, c->host);
+    H1_WRITER_LIT(&w, "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n");
+    CHECK(h1_writer_end(&w, &iov.iov_len) == OK);
+    return conn_write(k->conn, &iov, 1) == OK ? HEALTH_RESULT_NONE : HEALTH_RESULT_FAILED;
+}
+
+/* ---- the answer ---- */
+
+static enum health_result judge(struct check *k, uint16_t status)
+{
+    k->status = status;
+    return model_matcher_has(&k->group->check->matcher, status) ? HEALTH_RESULT_PASS
+                                                                : HEALTH_RESULT_MISMATCH;
+}
+
+/* The head at the start of `in`. An interim one is taken off. */
+static enum health_result read_head(struct check *k, struct slice *in)
+{
+    struct checker *c = k->checker;
+    struct response_head h;
+    struct h1_find_result f = h1_parser_find_response(&k->finder, *in, &c->limits);
+    if (f.found == H1_FOUND_MORE)
+        return HEALTH_RESULT_NONE;
+    if (f.found == H1_FOUND_BAD)
+        return HEALTH_RESULT_FAILED;
+    head_response_init(&h, c->fields, c->limits.headers);
+    struct slice raw = slice_of(in->p + f.skip, f.length);
+    if (h1_parser_response(raw, &c->limits, METHOD_GET, false, &h) != REASON_NONE)
+        return HEALTH_RESULT_FAILED;
+    if (!h.interim)
+        return judge(k, h.status);
+    k->finder = (struct h1_finder){0};
+    *in = slice_from(*in, f.skip + f.length);
+    return ++k->interims > INTERIMS_MAX ? HEALTH_RESULT_FAILED : HEALTH_RESULT_NONE;
+}
+
+static enum health_result answer(struct check *k)
+{
+    struct slice in;
+    enum err e = conn_read(k->conn, k->checker->limits.response_head, &in);
+    if (e == ERR_AGAIN)
+        return HEALTH_RESULT_NONE;
+    if (e != OK)
+        return HEALTH_RESULT_FAILED;
+    enum health_result result;
+    size_t before;
+    do {
+        before = in.n;
+        result = read_head(k, &in);
+    } while (result == HEALTH_RESULT_NONE && in.n && in.n < before);
+    conn_keep(k->conn, in, true);
+    return result;
+}
+
+const struct probe probe_http = {.connected = ask, .readable = answer};
