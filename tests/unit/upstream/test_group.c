@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "upstream/group.h"
+#include "upstream/registry.h"
 
 /* ---- the sequence ---- */
 
@@ -311,6 +312,115 @@ static void test_nobody_is_picked_when_all_are_skipped_or_weightless(void **stat
     group_fini(&f.group);
 }
 
+/* ---- health ---- */
+
+static const struct config_health_check checked = {.on = true};
+
+/* What the checker does. */
+static void become(struct fixture *f, size_t i, enum health_state s)
+{
+    atomic_store(&f->targets[i].state, (uint8_t)s);
+    atomic_fetch_add(&f->group.news->epoch, 1);
+}
+
+struct health_row {
+    const char *states; /* a letter for each target: i, h, u; upper case: of weight 0 */
+    bool checked, fail_open;
+    const char *picked; /* who is in a lap */
+    bool closed;
+};
+
+static void check_health_row(const struct health_row *row)
+{
+    struct fixture f;
+    uint16_t weights[TARGETS];
+    char picked[TARGETS + 1] = "";
+    size_t n = strlen(row->states);
+    for (size_t i = 0; i < n; i++)
+        weights[i] = row->states[i] >= 'a';
+    setup(&f, weights, n, 1);
+    f.group.check = row->checked ? &checked : NULL;
+    f.group.fail_open = row->fail_open;
+    for (size_t i = 0; i < n; i++)
+        f.targets[i].state = row->states[i] % 32 == 'h' % 32   ? HEALTH_HEALTHY
+                             : row->states[i] % 32 == 'u' % 32 ? HEALTH_UNHEALTHY
+                                                               : HEALTH_INITIAL;
+    bool seen[TARGETS] = {false};
+    for (int i; n && (i = pick(&f, 0, NULL, 0)) >= 0 && !seen[i];)
+        seen[i] = true;
+    (void)group_refresh(&f.group, 0, &f.rng);
+    for (size_t i = 0, at = 0; i < n; i++)
+        if (seen[i])
+            picked[at++] = (char)('a' + i);
+    if (strcmp(picked, row->picked) != 0 || group_closed(&f.group, 0) != row->closed)
+        fail_msg("%s: picked \"%s\", not \"%s\"; closed %d", row->states, picked, row->picked,
+                 group_closed(&f.group, 0));
+    group_fini(&f.group);
+}
+
+static void test_who_serves_by_health(void **state)
+{
+    (void)state;
+    static const struct health_row rows[] = {
+        {"hhh", true, true, "abc", false},  {"huh", true, true, "ac", false},
+        {"hii", true, true, "a", false},    {"iii", true, true, "abc", false},
+        {"iuu", true, true, "abc", false},  {"uuu", true, true, "abc", false},
+        {"hhh", true, false, "abc", false}, {"huh", true, false, "ac", false},
+        {"iii", true, false, "abc", false}, {"iuu", true, false, "a", false},
+        {"uuu", true, false, "", true},     {"uuu", false, false, "abc", false},
+        {"uhi", false, true, "abc", false}, {"Huu", true, true, "bc", false},
+        {"Huu", true, false, "", true},     {"HHH", true, false, "", false},
+        {"III", true, true, "", false},     {"", true, false, "", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        check_health_row(&rows[i]);
+}
+
+static void test_a_view_is_made_again_only_when_the_epoch_moves(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct group_news news = {0};
+    setup(&f, (const uint16_t[]){1, 1, 1}, 3, 2);
+    f.group.check = &checked;
+    f.group.news = &news;
+    assert_true(group_refresh(&f.group, 0, &f.rng));
+    assert_false(group_refresh(&f.group, 0, &f.rng));
+    become(&f, 1, HEALTH_HEALTHY);
+    assert_true(group_refresh(&f.group, 0, &f.rng));
+    assert_true(group_refresh(&f.group, 1, &f.rng)); /* each worker has its own */
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pick(&f, 0, NULL, 0), 1);
+    assert_true(group_lets_in(&f.group, 0, &f.targets[1]));
+    assert_false(group_lets_in(&f.group, 0, &f.targets[0]));
+    become(&f, 0, HEALTH_HEALTHY);
+    become(&f, 1, HEALTH_UNHEALTHY);
+    assert_int_equal(pick(&f, 0, NULL, 0), 0);
+    struct target *skip[] = {&f.targets[0]};
+    assert_true(group_has_other(&f.group, 0, NULL, 0));
+    assert_false(group_has_other(&f.group, 0, skip, 1));
+    group_fini(&f.group);
+}
+
+static void test_a_turn_goes_on_when_the_view_is_made_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct group_news news = {0};
+    setup(&f, (const uint16_t[]){1, 1, 1, 1}, 4, 1);
+    f.group.check = &checked;
+    f.group.fail_open = true;
+    f.group.news = &news;
+    int last = pick(&f, 0, NULL, 0);
+    for (int i = 0; i < 8; i++) {
+        become(&f, 2, HEALTH_UNHEALTHY); /* all serve all the same: nobody is healthy */
+        int next = pick(&f, 0, NULL, 0);
+        assert_int_equal(next, (last + 1) % 4);
+        last = next;
+    }
+    group_fini(&f.group);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +437,9 @@ int main(void)
         cmocka_unit_test(test_workers_begin_at_different_places),
         cmocka_unit_test(test_skipped_targets_are_passed_over),
         cmocka_unit_test(test_nobody_is_picked_when_all_are_skipped_or_weightless),
+        cmocka_unit_test(test_who_serves_by_health),
+        cmocka_unit_test(test_a_view_is_made_again_only_when_the_epoch_moves),
+        cmocka_unit_test(test_a_turn_goes_on_when_the_view_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

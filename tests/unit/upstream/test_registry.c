@@ -131,6 +131,27 @@ static void test_thousands_of_targets_are_found_again(void **state)
     registry_fini(&r);
 }
 
+static void test_groups_of_one_name_share_their_news(void **state)
+{
+    (void)state;
+    struct registry r;
+    registry_init(&r, 1);
+    struct group_news *app = registry_get_news(&r, SLICE("app"));
+    struct group_news *api = registry_get_news(&r, SLICE("api"));
+    assert_ptr_equal(registry_get_news(&r, SLICE("app")), app);
+    assert_ptr_not_equal(app, api);
+    app->epoch = 7;
+    registry_release_news(app);
+    assert_int_equal(registry_get_news(&r, SLICE("app"))->epoch, 7);
+    registry_release_news(app);
+    registry_release_news(app);
+    registry_release_news(api);
+    app = registry_get_news(&r, SLICE("app"));
+    assert_int_equal(app->epoch, 0); /* the last one let go of it */
+    registry_release_news(app);
+    registry_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_a_target_named_again_before_the_sweep_keeps_its_counters),
         cmocka_unit_test(test_a_busy_target_waits_for_a_later_sweep),
         cmocka_unit_test(test_thousands_of_targets_are_found_again),
+        cmocka_unit_test(test_groups_of_one_name_share_their_news),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
