@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -131,6 +132,18 @@ def test_a_tcp_group_is_checked_by_connecting(tenbin, origins):
         assert client.read_exactly(5) == b"hello"
 
 
+def test_a_unix_target_is_asked_as_localhost(tenbin, tmp_path):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "app.sock"))
+    server.listen(8)
+    server.settimeout(10)
+    web = tenbin(config(["t0"]), t0=f"unix:{tmp_path}/app.sock")
+    with server, server.accept()[0] as peer:
+        assert peer.recv(4096).startswith(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        peer.sendall(o.OK)
+        becomes(web, "healthy")
+
+
 # --- verdicts
 
 @pytest.mark.parametrize("matcher, status, good", [
@@ -228,6 +241,23 @@ def test_thresholds_count_in_a_row(tenbin, origins):
     assert 4 <= checks_until("healthy") <= 6
     assert served_by(web) == {"a", "b"}
     web.says(r"target \S+ of app is unhealthy: Target\.ResponseCodeMismatch, status 503", r"target \S+ of app is healthy")
+
+
+def test_idle_connections_to_an_unhealthy_target_are_closed_at_the_next_pick(tenbin, origins):
+    well = Well("a")
+    names = {"t0": origins(well).address, "t1": origins(Well("b")).address}
+    web = tenbin("workers: 1\n" + lb_module.dedent(config(names)), **names)
+    becomes(web, "healthy", "healthy")
+    assert served_by(web, 4) == {"a", "b"}
+
+    def idle():
+        return [t["idle_links"] for t in web.status()["groups"][0]["targets"]]
+
+    eventually(lambda: idle() == [1, 1], "an idle connection each")
+    well.status = "503 No"
+    becomes(web, "unhealthy", "healthy")
+    assert served_by(web, 1) == {"b"}
+    eventually(lambda: idle() == [0, 1], "the end of the idle connection")
 
 
 def test_the_state_is_in_the_metrics(tenbin, origins):
