@@ -5,7 +5,7 @@
  *
  * The pool keeps free chunks in LIFO lists (plain malloc/free in ASAN builds, which would
  * otherwise not see a use after free). The budget refuses nothing by itself: chunkpool_pressure()
- * tells producers to shrink (flow.h) and exchanges to be refused (DESIGN: buffer_memory), so that
+ * tells producers to shrink (flow.h) and exchanges to be refused (limits.buffer_memory), so that
  * what is in flight can always finish. Running out of memory aborts. Single thread.
  */
 #ifndef BASE_CHUNK_H

@@ -1,4 +1,4 @@
-/* May a request be sent again after its connection to a target died? Pure (SEMANTICS decision 7,
+/* May a request be sent again after its connection to a target died? Pure (our own policy within
  * RFC 9110 9.2.2). Whether there is a target left is the lease's business. */
 #ifndef PROXY_RETRY_H
 #define PROXY_RETRY_H
