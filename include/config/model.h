@@ -257,7 +257,9 @@ struct config_group_attributes {
 
 enum config_check_protocol {
     CONFIG_CHECK_HTTP,
+    CONFIG_CHECK_HTTPS,
     CONFIG_CHECK_TCP,
+    CONFIG_CHECK_TLS,
 };
 
 #define CONFIG_CODE_MIN 200
@@ -274,6 +276,7 @@ bool model_matcher_has(const struct config_matcher *m, unsigned code); /* any nu
 struct config_health_check {
     bool on;
     enum config_check_protocol protocol;
+    bool tls;          /* https, tls: with the group's target_tls */
     uint16_t port;     /* 0: the target's own */
     struct slice path; /* with its query */
     struct slice host; /* empty: the target's address */
@@ -295,7 +298,7 @@ struct config_target {
     struct config_pos pos;
 };
 
-/* With https and tls groups. */
+/* With https and tls groups, and with checks that speak TLS. */
 struct config_target_tls {
     bool verify;
     struct config_file ca;    /* empty: the system's */

@@ -1,14 +1,15 @@
 /* Active health checks: asks every target of the groups that are in use whether it is well, and is
  * the only one who writes what comes of it.
  *
- *   due ─▶ connect ─▶ ask (http) ─▶ answer ─▶ health_step ─▶ target->state ─▶ the group's epoch
- *    ▲        └─────────┴──────────────┴─▶ refused, reset, late, garbage ──▲        (workers look)
+ *   due ─▶ connect ─▶ secure ─▶ ask ─▶ answer ─▶ health_step ─▶ target->state ─▶ the group's epoch
+ *    ▲        └─────────┴────────┴───────┴─▶ refused, reset, late, garbage ──▲     (workers look)
  *    └── interval ± jitter after the last time it was due
  *
  * One check per target. Each asks over a new connection, closed with the verdict. When it is due
  * depends on the clock alone, not on how long answers take; a check that is still waiting when the
  * next is due takes that one's place. First checks are spread over min(interval, 1 s).
- * A check takes no memory from malloc; of an answer it reads the head, at most
+ * Secure: https and tls checks, with the group's `tls:`, so that what would fail the traffic fails
+ * the check. A check takes no memory from malloc, but for TLS, whose handshake does; of an answer it reads the head, at most
  * limits.response_head.
  * An epoch is raised at most every CHECKER_PUBLISH_MS, after the states that it stands for.
  * Health belongs to the target, so it survives reloads; a target that nobody checks any more
@@ -36,19 +37,23 @@ struct checker {
     uint64_t said_ms; /* last complaint about a shortage of ours */
 };
 
+enum check_step { CHECK_CONNECTING, CHECK_SECURING, CHECK_ASKED };
+
 /* Of one target. While conn is there an answer is waited for. */
 struct check {
     uint32_t magic;
     struct checker *checker;
     struct target *target;
-    const struct group *group; /* in the snapshot that serves */
+    const struct group *group; /* in the snapshot that serves, */
+    const struct member *member; /* and so is this */
     unsigned round;            /* the newest that named it */
     struct list node;
     struct task task;
     struct timer due, deadline;
     uint64_t next_ms; /* when it is due; 0: never was */
     struct conn *conn;
-    bool connected;
+    enum check_step step;
+    const char *why; /* static; NULL: the result says it all */
     uint8_t interims; /* 1xx heads so far */
     uint16_t status;
     struct h1_finder finder;

@@ -48,6 +48,7 @@ struct group {
     uint32_t connect_timeout_ms;
     uint32_t keep_alive_ms; /* of idle links */
     const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
+    struct tls_ctx *check_tls; /* of those checks, as tls */
     bool fail_open;
     struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;

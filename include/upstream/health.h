@@ -22,7 +22,8 @@ enum health_result {
     HEALTH_RESULT_PASS,
     HEALTH_RESULT_MISMATCH, /* an answer with another code than wanted */
     HEALTH_RESULT_TIMEOUT,
-    HEALTH_RESULT_FAILED,   /* refused, reset, closed, garbage, or too long a head */
+    HEALTH_RESULT_RESET,    /* refused, or broken off */
+    HEALTH_RESULT_FAILED,   /* closed without an answer, garbage, no TLS, or too long a head */
     HEALTH_RESULT_INTERNAL, /* we could not ask: says nothing about the target */
 };
 
@@ -40,5 +41,7 @@ struct health health_step(struct health h, const struct config_health_check *c,
 struct slice health_state_name(enum health_state s);
 /* Empty when there is nothing to explain. */
 struct slice health_reason(const struct health *h);
+/* Of one check, as ELB's health check log has it; empty: it passed. */
+struct slice health_result_name(enum health_result result);
 
 #endif

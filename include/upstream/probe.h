@@ -12,7 +12,7 @@ struct probe {
 
 /* GET path with ELB's headers; the status must be one of the matcher's. */
 extern const struct probe probe_http;
-/* A connection is all that is asked for. */
+/* A connection is all that is asked for; with TLS its handshake. */
 extern const struct probe probe_tcp;
 
 #endif

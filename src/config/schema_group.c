@@ -324,7 +324,7 @@ const struct schema_key schema_group_keys[] = {
     {.name = "tls",
      .type = SCHEMA_MAP,
      .keys = tls_keys,
-     .meaning = "to https and tls targets",
+     .meaning = "to https and tls targets, and of https and tls checks",
      SCHEMA_AT(config_group, target_tls)},
     {.name = "health_check",
      .type = SCHEMA_CUSTOM,
@@ -359,9 +359,10 @@ static void check_tls(struct schema_ctx *x, const struct yaml_tree_node *node,
                       const struct config_group *g)
 {
     const struct yaml_tree_node *tls = yaml_tree_get(node, "tls");
-    if (tls && !g->tls)
+    bool used = g->tls || (g->health_check.on && g->health_check.tls);
+    if (tls && !used)
         report_error(x->report, tls->pos, "tls means nothing in a group without TLS");
-    if (g->tls && g->target_tls.verify && g->target_tls.server_name.n == 0)
+    if (used && g->target_tls.verify && g->target_tls.server_name.n == 0)
         check_unix_names(x, g);
 }
 
@@ -376,8 +377,8 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     g->pos = node->pos;
     g->tls = schema_listener_is_tls(node);
     if (x->report->errors == errors) {
-        check_tls(x, node, g);
         schema_health_finish(x, node, g);
+        check_tls(x, node, g);
     }
     g->broken = x->report->errors > errors;
     if (version && g->protocol == CONFIG_PROTOCOL_TCP && !g->broken)

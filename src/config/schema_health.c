@@ -9,8 +9,9 @@
 /* --- one key each --- */
 
 static const struct schema_word protocols[] = {
-    {"http", CONFIG_CHECK_HTTP, true}, {"tcp", CONFIG_CHECK_TCP, true}, {"https", 0, false},
-    {"tls", 0, false},                 {"grpc", 0, false},              SCHEMA_WORDS_END,
+    {"http", CONFIG_CHECK_HTTP, true}, {"https", CONFIG_CHECK_HTTPS, true},
+    {"tcp", CONFIG_CHECK_TCP, true},   {"tls", CONFIG_CHECK_TLS, true},
+    {"grpc", 0, false},                SCHEMA_WORDS_END,
 };
 
 static void decode_port(struct schema_ctx *x, const struct schema_key *key,
@@ -121,8 +122,8 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_WORD,
      .def = "http",
      .words = protocols,
-     .meaning = "http or tcp, which is the default of tcp, tls and https groups (https, tls, grpc: "
-                "not built yet)",
+     .meaning = "http, https, tcp or tls; default that of the group, tcp for a tls group (grpc: not "
+                "built yet)",
      SCHEMA_AT(config_health_check, protocol)},
     {.name = "port",
      .type = SCHEMA_CUSTOM,
@@ -137,13 +138,13 @@ const struct schema_key schema_health_keys[] = {
      .max = 1024,
      .decode = decode_path_text,
      .expected = "a path that begins with /, at most 1024 bytes",
-     .meaning = "what is asked for, with a query if there is one; http checks",
+     .meaning = "what is asked for, with a query if there is one; http and https checks",
      SCHEMA_AT(config_health_check, path)},
     {.name = "host",
      .type = SCHEMA_CUSTOM,
      .decode = decode_host,
      .expected = "a host name or an IP address, perhaps with a port",
-     .meaning = "the Host header; default the target's address; http checks",
+     .meaning = "the Host header; default the target's address; http and https checks",
      SCHEMA_AT(config_health_check, host)},
     {.name = "jitter",
      .type = SCHEMA_NUMBER,
@@ -184,7 +185,7 @@ const struct schema_key schema_health_keys[] = {
      .def = "200",
      .decode = decode_matcher,
      .expected = "codes from 200 to 599 and ranges of them, such as 200,301 or 200-299",
-     .meaning = "good status codes: 200,301 or 200-299; http checks",
+     .meaning = "good status codes: 200,301 or 200-299; http and https checks",
      SCHEMA_AT(config_health_check, matcher)},
     SCHEMA_END,
 };
@@ -208,13 +209,14 @@ void schema_health_decode(struct schema_ctx *x, const struct schema_key *key,
 
 /* --- what hangs together --- */
 
-static void refuse_on_tcp(struct schema_ctx *x, const struct yaml_tree_node *map)
+static void refuse_on_tcp(struct schema_ctx *x, const struct yaml_tree_node *map, bool tls)
 {
     static const char *const http_only[] = {"path", "host", "matcher"};
     for (size_t i = 0; i < sizeof(http_only) / sizeof(*http_only); i++) {
         const struct yaml_tree_node *n = yaml_tree_get(map, http_only[i]);
         if (n)
-            report_error(x->report, n->pos, "%s means nothing in a tcp check", http_only[i]);
+            report_error(x->report, n->pos, "%s means nothing in a %s check", http_only[i],
+                         tls ? "tls" : "tcp");
     }
 }
 
@@ -229,6 +231,19 @@ static void refuse_port_on_unix(struct schema_ctx *x, const struct yaml_tree_nod
         }
 }
 
+/* As ELB: that of the traffic for HTTP, a connection for all else. */
+static enum config_check_protocol usual_protocol(const struct config_group *g)
+{
+    if (g->protocol == CONFIG_PROTOCOL_TCP)
+        return CONFIG_CHECK_TCP;
+    return g->tls ? CONFIG_CHECK_HTTPS : CONFIG_CHECK_HTTP;
+}
+
+static bool is_bare(const struct config_health_check *c)
+{
+    return c->protocol == CONFIG_CHECK_TCP || c->protocol == CONFIG_CHECK_TLS;
+}
+
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                           struct config_group *g)
 {
@@ -237,13 +252,13 @@ void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *gro
     const struct yaml_tree_node *map = block && block->kind == YAML_TREE_MAP ? block : NULL;
     if (!block)
         schema_health_decode(x, schema_find(schema_group_keys, SLICE("health_check")), NULL, c);
-    bool plain_http = g->protocol == CONFIG_PROTOCOL_HTTP && !g->tls;
-    if (!(map && yaml_tree_get(map, "protocol")) && !plain_http)
-        c->protocol = CONFIG_CHECK_TCP;
+    if (!(map && yaml_tree_get(map, "protocol")))
+        c->protocol = usual_protocol(g);
+    c->tls = c->protocol == CONFIG_CHECK_HTTPS || c->protocol == CONFIG_CHECK_TLS;
     if (!(map && yaml_tree_get(map, "timeout")) && c->interval_ms / 2 < DEFAULT_TIMEOUT_MS)
         c->timeout_ms = c->interval_ms / 2;
-    if (map && c->protocol == CONFIG_CHECK_TCP)
-        refuse_on_tcp(x, map);
+    if (map && is_bare(c))
+        refuse_on_tcp(x, map, c->tls);
     if (map && c->port)
         refuse_port_on_unix(x, map, g);
 }

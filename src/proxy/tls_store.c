@@ -137,23 +137,62 @@ static void warn_unverified(const struct config_group *c, struct report *r)
                        c->name.p);
 }
 
-static void load_group(struct snapshot *s, struct group *g, const struct config_group *c,
-                       struct report *r)
+static struct tls_ctx *load_client(const struct config_group *c, struct slice alpn,
+                                   struct report *r)
 {
     struct about about = {.group = c, .report = r};
     struct tls_ctx_complaints complaints = {say, &about};
-    bool http = c->protocol == CONFIG_PROTOCOL_HTTP;
     struct tls_ctx_client client = {
         .verify = c->target_tls.verify,
         .ca = c->target_tls.ca.path.n ? c->target_tls.ca.path.p : NULL,
-        .alpn = http ? SLICE(ALPN_H1) : slice_of(NULL, 0),
+        .alpn = alpn,
     };
-    warn_unverified(c, r);
+    return tls_ctx_client(&client, &complaints);
+}
+
+static struct slice target_alpn(const struct config_group *c)
+{
+    return c->protocol == CONFIG_PROTOCOL_HTTP ? SLICE(ALPN_H1) : slice_of(NULL, 0);
+}
+
+static void load_group(struct snapshot *s, struct group *g, const struct config_group *c,
+                       struct report *r)
+{
     g->tls_timeout_ms = s->config->timeouts.tls_handshake_ms;
-    g->tls = tls_ctx_client(&client, &complaints);
+    g->tls = load_client(c, target_alpn(c), r);
     for (size_t i = 0; g->tls && i < g->members_n; i++) {
         struct member *m = &g->members[i];
         m->link_key = hash_bytes(m->server_name, tls_ctx_fingerprint(g->tls)) | 1;
+    }
+}
+
+static struct slice check_alpn(const struct config_health_check *k)
+{
+    return k->protocol == CONFIG_CHECK_HTTPS ? SLICE(ALPN_H1) : slice_of(NULL, 0);
+}
+
+/* Where the traffic speaks TLS in the same way the context is the same one. */
+static void load_check(struct group *g, const struct config_group *c, struct report *r)
+{
+    struct slice alpn = check_alpn(&c->health_check);
+    if (g->tls && slice_eq(alpn, target_alpn(c)))
+        g->check_tls = tls_ctx_ref(g->tls);
+    else if (!c->tls || g->tls) /* what is wrong with it was said already */
+        g->check_tls = load_client(c, alpn, r);
+}
+
+static void load_groups(struct snapshot *s, struct report *r)
+{
+    for (size_t i = 0; i < s->groups_n; i++) {
+        struct group *g = &s->groups[i];
+        const struct config_group *c = &s->config->groups[i];
+        bool checked = g->check && g->check->tls;
+        if (c->tls || checked)
+            warn_unverified(c, r);
+        if (c->tls)
+            load_group(s, g, c, r);
+        if (checked)
+            load_check(g, c, r);
     }
 }
 
@@ -175,9 +214,7 @@ bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struc
     for (size_t i = 0; i < s->listeners_n; i++)
         if (s->listeners[i].config->tls)
             load_listener(s, &s->listeners[i], o, r);
-    for (size_t i = 0; i < s->groups_n; i++)
-        if (s->config->groups[i].tls)
-            load_group(s, &s->groups[i], &s->config->groups[i], r);
+    load_groups(s, r);
     return r->errors == errors;
 }
 
@@ -185,7 +222,9 @@ void tls_store_free(struct snapshot *s)
 {
     for (size_t i = 0; i < s->listeners_n; i++)
         tls_ctx_unref(s->listeners[i].tls);
-    for (size_t i = 0; i < s->groups_n; i++)
+    for (size_t i = 0; i < s->groups_n; i++) {
+        tls_ctx_unref(s->groups[i].check_tls);
         tls_ctx_unref(s->groups[i].tls);
+    }
     crypto_ring_unref(s->tickets);
 }

@@ -55,6 +55,9 @@ static void log_change(const struct target *t)
     else if (h->last == HEALTH_RESULT_MISMATCH)
         log_info("target %s of %s is unhealthy: %s, status %u", t->text.p, t->group.p, reason.p,
                  h->status);
+    else if (t->check->why)
+        log_info("target %s of %s is unhealthy: %s, %s", t->text.p, t->group.p, reason.p,
+                 t->check->why);
     else
         log_info("target %s of %s is unhealthy: %s", t->text.p, t->group.p, reason.p);
 }
@@ -97,7 +100,45 @@ static void decide(struct check *k, enum health_result result)
 
 static const struct probe *probe_of(const struct check *k)
 {
-    return k->group->check->protocol == CONFIG_CHECK_TCP ? &probe_tcp : &probe_http;
+    switch (k->group->check->protocol) {
+    case CONFIG_CHECK_TCP:
+    case CONFIG_CHECK_TLS:
+        return &probe_tcp;
+    case CONFIG_CHECK_HTTP:
+    case CONFIG_CHECK_HTTPS:
+        break;
+    }
+    return &probe_http;
+}
+
+static enum health_result ask(struct check *k)
+{
+    k->step = CHECK_ASKED;
+    return probe_of(k)->connected(k);
+}
+
+static enum health_result securing(struct check *k)
+{
+    enum err e = conn_flush(k->conn) == OK ? tls_handshake(k->conn) : ERR_RESET;
+    if (e == ERR_AGAIN)
+        return HEALTH_RESULT_NONE;
+    if (e == OK)
+        return ask(k);
+    if (e == ERR_RESET)
+        return HEALTH_RESULT_RESET;
+    k->why = e == ERR_TLS ? tls_why(k->conn) : "the TLS handshake was not finished";
+    return HEALTH_RESULT_FAILED;
+}
+
+/* Sessions are not resumed: a check shows that a full handshake works. */
+static enum health_result secure(struct check *k)
+{
+    struct tls_dial d = {k->group->check_tls, k->member->server_name, NULL};
+    enum err e = tls_connect(k->conn, &d);
+    if (e != OK)
+        return e == ERR_NOMEM ? HEALTH_RESULT_INTERNAL : HEALTH_RESULT_FAILED;
+    k->step = CHECK_SECURING;
+    return securing(k);
 }
 
 static enum health_result connecting(struct check *k)
@@ -106,31 +147,43 @@ static enum health_result connecting(struct check *k)
     if (!c->writable && !c->readable)
         return HEALTH_RESULT_NONE;
     if (socket_error(c->fd) != 0)
-        return HEALTH_RESULT_FAILED;
+        return HEALTH_RESULT_RESET;
     if (!c->writable)
         return HEALTH_RESULT_NONE;
     conn_connected(c);
-    k->connected = true;
-    return probe_of(k)->connected(k);
+    return k->group->check_tls ? secure(k) : ask(k);
 }
 
 static enum health_result waiting(struct check *k)
 {
     if (conn_flush(k->conn) != OK)
-        return HEALTH_RESULT_FAILED;
+        return HEALTH_RESULT_RESET;
     return probe_of(k)->readable(k);
+}
+
+static enum health_result step(struct check *k)
+{
+    switch (k->step) {
+    case CHECK_CONNECTING:
+        return connecting(k);
+    case CHECK_SECURING:
+        return securing(k);
+    case CHECK_ASKED:
+        break;
+    }
+    return waiting(k);
 }
 
 /* What is in hand counts, also when it came at the last moment. */
 static void go_on(struct check *k)
 {
     bool late = timer_take(&k->deadline);
-    enum health_result result = k->connected ? waiting(k) : connecting(k);
+    enum health_result result = step(k);
     if (result == HEALTH_RESULT_NONE && late)
         result = HEALTH_RESULT_TIMEOUT;
     if (result != HEALTH_RESULT_NONE)
         decide(k, result);
-    else if (k->connected)
+    else if (k->step != CHECK_CONNECTING)
         conn_settle(k->conn, true);
 }
 
@@ -172,13 +225,14 @@ static enum err open_conn(struct check *k)
 
 static void begin(struct check *k)
 {
-    k->connected = false;
+    k->step = CHECK_CONNECTING;
+    k->why = NULL;
     k->interims = 0;
     k->status = 0;
     k->finder = (struct h1_finder){0};
     enum err e = open_conn(k);
     if (e != OK) {
-        decide(k, e == ERR_REFUSED ? HEALTH_RESULT_FAILED : HEALTH_RESULT_INTERNAL);
+        decide(k, e == ERR_REFUSED ? HEALTH_RESULT_RESET : HEALTH_RESULT_INTERNAL);
         return;
     }
     conn_own(k->conn, &k->task);
@@ -237,11 +291,12 @@ static bool same_question(const struct config_health_check *a, const struct conf
 }
 
 /* It is one of the new snapshot's. */
-static void keep(struct check *k, const struct group *g)
+static void keep(struct check *k, const struct group *g, const struct member *m)
 {
     const struct config_health_check *was = k->group ? k->group->check : NULL;
     uint64_t soon_ms = k->checker->loop->clock.now_ms + g->check->interval_ms;
     k->group = g;
+    k->member = m;
     k->round = k->checker->rounds;
     if (was && !same_question(was, g->check))
         hang_up(k);
@@ -253,7 +308,7 @@ static void keep_members(struct checker *c, const struct group *g)
 {
     for (size_t i = 0; g->check && i < g->members_n; i++) {
         struct target *t = g->members[i].target;
-        keep(t->check ? t->check : add(c, t), g);
+        keep(t->check ? t->check : add(c, t), g, &g->members[i]);
     }
 }
 

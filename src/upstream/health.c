@@ -29,6 +29,7 @@ struct health health_step(struct health h, const struct config_health_check *c,
         return passed(h, c);
     case HEALTH_RESULT_MISMATCH:
     case HEALTH_RESULT_TIMEOUT:
+    case HEALTH_RESULT_RESET:
     case HEALTH_RESULT_FAILED:
         return failed(h, c, result, status);
     case HEALTH_RESULT_NONE:
@@ -65,4 +66,24 @@ struct slice health_reason(const struct health *h)
     default:
         return SLICE("Target.FailedHealthChecks");
     }
+}
+
+struct slice health_result_name(enum health_result result)
+{
+    switch (result) {
+    case HEALTH_RESULT_MISMATCH:
+        return SLICE("ResponseCodeMismatch");
+    case HEALTH_RESULT_TIMEOUT:
+        return SLICE("TimedOut");
+    case HEALTH_RESULT_RESET:
+        return SLICE("ConnectionReset");
+    case HEALTH_RESULT_FAILED:
+        return SLICE("TargetError");
+    case HEALTH_RESULT_INTERNAL:
+        return SLICE("InternalError");
+    case HEALTH_RESULT_NONE:
+    case HEALTH_RESULT_PASS:
+        break;
+    }
+    return slice_of("", 0);
 }

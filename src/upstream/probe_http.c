@@ -1,22 +1,35 @@
+#include <string.h>
+
+#include "base/check.h"
 #include "http/h1_writer.h"
 #include "upstream/probe.h"
 
 #define INTERIMS_MAX 8
 #define HTTP_PORT    80
+#define HTTPS_PORT   443
 
 /* ---- the request ---- */
 
+static size_t before_port(const char *text, size_t n)
+{
+    const char *colon = memrchr(text, ':', n);
+    CHECK(colon);
+    return (size_t)(colon - text);
+}
+
 /* As ELB: the port only if it is not the default one. */
-static void put_host(struct h1_writer *w, const struct addr *to, struct slice configured)
+static void put_host(struct h1_writer *w, const struct addr *to,
+                     const struct config_health_check *c)
 {
     char text[ADDR_TEXT_MAX];
-    if (configured.n) {
-        h1_writer_slice(w, configured);
+    uint16_t usual = c->tls ? HTTPS_PORT : HTTP_PORT;
+    if (c->host.n) {
+        h1_writer_slice(w, c->host);
     } else if (addr_family(to) == AF_UNIX) {
         H1_WRITER_LIT(w, "localhost");
     } else {
         size_t n = addr_format(to, text);
-        h1_writer_put(w, text, addr_port(to) == HTTP_PORT ? n - strlen(":80") : n);
+        h1_writer_put(w, text, addr_port(to) == usual ? before_port(text, n) : n);
     }
 }
 
@@ -29,10 +42,10 @@ static enum health_result ask(struct check *k)
     H1_WRITER_LIT(&w, "GET ");
     h1_writer_slice(&w, c->path);
     H1_WRITER_LIT(&w, " HTTP/1.1\r\nHost: ");
-    put_host(&w, &k->conn->peer, c->host);
+    put_host(&w, &k->conn->peer, c);
     H1_WRITER_LIT(&w, "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n");
     CHECK(h1_writer_end(&w, &iov.iov_len) == OK);
-    return conn_write(k->conn, &iov, 1) == OK ? HEALTH_RESULT_NONE : HEALTH_RESULT_FAILED;
+    return conn_write(k->conn, &iov, 1) == OK ? HEALTH_RESULT_NONE : HEALTH_RESULT_RESET;
 }
 
 /* ---- the answer ---- */
@@ -72,7 +85,7 @@ static enum health_result answer(struct check *k)
     if (e == ERR_AGAIN)
         return HEALTH_RESULT_NONE;
     if (e != OK)
-        return HEALTH_RESULT_FAILED;
+        return e == ERR_RESET ? HEALTH_RESULT_RESET : HEALTH_RESULT_FAILED;
     enum health_result result;
     size_t before;
     do {

@@ -168,7 +168,7 @@ def test_files_that_contradict_themselves_are_errors(tmp_path, text):
 LATER = [
     ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
-    ("    targets:", "    health_check: {protocol: https}\n    targets:"),
+    ("    targets:", "    health_check: {protocol: grpc}\n    targets:"),
     ("    targets:", "    attributes: {stickiness: {type: lb_cookie}}\n    targets:"),
     ("    targets:", "    attributes: {algorithm: least_outstanding_requests}\n    targets:"),
     ("    targets:", "    protocol_version: http2\n    targets:"),

@@ -409,7 +409,7 @@ static struct loaded load_group(const char *rest)
              "  - {name: web, listen: \"127.0.0.1:80\", protocol: %s, default_action: {forward: g}}\n"
              "target_groups:\n"
              "  - {name: g, targets: [\"10.0.0.1:3000\"], %s}\n",
-             strstr(rest, "protocol: tcp,") ? "tcp" : "http", rest);
+             strstr(rest, "protocol: tcp,") || strstr(rest, "protocol: tls,") ? "tcp" : "http", rest);
     return load_good(text);
 }
 
@@ -434,16 +434,29 @@ static void test_a_group_without_a_health_check_gets_that_of_elb(void **state)
     unload(&l);
 }
 
-static void test_groups_without_plain_http_are_checked_by_connecting(void **state)
+static void test_a_check_speaks_as_the_traffic_unless_it_is_told(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"protocol: tcp, attributes: {}",
-                                       "protocol: https, tls: {verify: false}",
-                                       "protocol: https, health_check: {interval: 5s}"};
+    static const struct {
+        const char *group;
+        enum config_check_protocol protocol;
+        bool tls;
+    } rows[] = {
+        {"protocol: http", CONFIG_CHECK_HTTP, false},
+        {"protocol: tcp, attributes: {}", CONFIG_CHECK_TCP, false},
+        {"protocol: tls, attributes: {}", CONFIG_CHECK_TCP, false},
+        {"protocol: https, tls: {verify: false}", CONFIG_CHECK_HTTPS, true},
+        {"protocol: https, health_check: {interval: 5s}", CONFIG_CHECK_HTTPS, true},
+        {"protocol: https, health_check: {protocol: http, port: 81}", CONFIG_CHECK_HTTP, false},
+        {"protocol: https, health_check: {protocol: tls}", CONFIG_CHECK_TLS, true},
+        {"protocol: tcp, health_check: {protocol: https}, tls: {}", CONFIG_CHECK_HTTPS, true},
+    };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct loaded l = load_group(rows[i]);
-        assert_true(l.config->groups[0].health_check.on);
-        assert_int_equal(l.config->groups[0].health_check.protocol, CONFIG_CHECK_TCP);
+        struct loaded l = load_group(rows[i].group);
+        const struct config_health_check *c = &l.config->groups[0].health_check;
+        assert_true(c->on);
+        assert_int_equal(c->protocol, rows[i].protocol);
+        assert_int_equal(c->tls, rows[i].tls);
         unload(&l);
     }
 }
@@ -497,7 +510,7 @@ int main(void)
         cmocka_unit_test(test_a_fixed_response_reaches_the_model),
         cmocka_unit_test(test_a_group_reaches_the_model),
         cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),
-        cmocka_unit_test(test_groups_without_plain_http_are_checked_by_connecting),
+        cmocka_unit_test(test_a_check_speaks_as_the_traffic_unless_it_is_told),
         cmocka_unit_test(test_a_health_check_reaches_the_model),
         cmocka_unit_test(test_a_health_check_can_be_off),
     };

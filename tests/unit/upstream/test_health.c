@@ -1,5 +1,5 @@
 /* health_step as a truth table: a row is a history of results and what it leads to.
- * Results: p pass, m wrong code, t timeout, f failed, i internal, - none. */
+ * Results: p pass, m wrong code, t timeout, r reset, f failed, i internal, - none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +19,8 @@ static enum health_result result_of(char c)
         return HEALTH_RESULT_MISMATCH;
     case 't':
         return HEALTH_RESULT_TIMEOUT;
+    case 'r':
+        return HEALTH_RESULT_RESET;
     case 'f':
         return HEALTH_RESULT_FAILED;
     case 'i':
@@ -110,7 +112,7 @@ static void test_the_reason_is_the_last_failure(void **state)
     (void)state;
     static const struct row rows[] = {
         {"fft", 5, 2, TIMEOUT}, {"fftm", 5, 2, MISMATCH}, {"ttf", 5, 2, FAILED},
-        {"mmp", 5, 2, MISMATCH},
+        {"mmp", 5, 2, MISMATCH}, {"mmr", 5, 2, FAILED}, {"rr", 5, 2, FAILED},
     };
     check_rows(rows, ARRAY_LEN(rows));
     assert_int_equal(after("mm", 5, 2).status, 404);
@@ -136,6 +138,23 @@ static void test_a_threshold_that_was_lowered_meanwhile_counts_at_the_next_resul
     assert_int_equal(health_step(h, &c, HEALTH_RESULT_FAILED, 0).state, HEALTH_UNHEALTHY);
 }
 
+static void test_each_result_has_elbs_word(void **state)
+{
+    (void)state;
+    static const struct {
+        char result;
+        const char *word;
+    } rows[] = {
+        {'p', ""},          {'-', ""},           {'m', "ResponseCodeMismatch"},
+        {'t', "TimedOut"},  {'r', "ConnectionReset"}, {'f', "TargetError"},
+        {'i', "InternalError"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct slice word = health_result_name(result_of(rows[i].result));
+        assert_true(slice_eq(word, slice_str(rows[i].word)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_a_healthy_target_falls_after_failures_in_a_row_only),
         cmocka_unit_test(test_an_unhealthy_target_comes_back_after_successes_in_a_row_only),
         cmocka_unit_test(test_the_reason_is_the_last_failure),
+        cmocka_unit_test(test_each_result_has_elbs_word),
         cmocka_unit_test(test_what_we_could_not_ask_changes_nothing),
         cmocka_unit_test(test_a_threshold_that_was_lowered_meanwhile_counts_at_the_next_result),
     };
