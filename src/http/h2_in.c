@@ -80,6 +80,39 @@ static void take_reset(struct h2_private *p, const nghttp2_frame *frame)
     h2_session_spend(p, &p->resets, REASON_RESET_FLOOD);
 }
 
+/* ---- windows that SETTINGS move ---- */
+
+static int64_t initial_window(const struct h2_private *p)
+{
+    return nghttp2_session_get_remote_settings(p->ng, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+}
+
+static void note_windows(struct h2_private *p)
+{
+    p->initial = initial_window(p);
+    p->widest = 0;
+    list_each(n, tmp, &p->s->open) {
+        int32_t id = list_entry(n, struct h2_stream, node)->id;
+        int64_t window = nghttp2_session_get_stream_remote_window_size(p->ng, id);
+        p->widest = window > p->widest ? window : p->widest;
+    }
+}
+
+/* nghttp2 resets a stream whose window became too wide; RFC 9113 6.9.2 wants the connection ended. */
+static void check_windows(struct h2_private *p)
+{
+    if (p->widest + initial_window(p) - p->initial > INT32_MAX)
+        h2_session_fail(p, REASON_BAD_FRAME, NGHTTP2_FLOW_CONTROL_ERROR);
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
+{
+    (void)ng;
+    if (hd->type == NGHTTP2_SETTINGS)
+        note_windows(user);
+    return 0;
+}
+
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     (void)ng;
@@ -97,6 +130,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         return 0;
     case NGHTTP2_SETTINGS:
         p->s->greeted = true;
+        check_windows(p);
         return 0;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -263,6 +297,7 @@ void h2_in_take(struct h2_private *p, struct slice *in)
 
 void h2_in_register(nghttp2_session_callbacks *c)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(c, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(c, on_invalid_header);

@@ -37,6 +37,8 @@ struct h2_private {
 
     /* Ids of the client: the newest, and those that were left out before it. */
     uint32_t last_id, gap_from, gap_to;
+    int64_t widest; /* window for what we send on any stream, and the initial one, before SETTINGS */
+    int64_t initial;
     bool forgiving; /* we have reset or refused something: frames for it may be on their way */
 
     /* The pull that runs. */
