@@ -7,7 +7,7 @@
  *      └── groups[] ◄──────────────────────────────────────────────────┘
  *             └── targets[] ── addrs[]
  *
- * Owner: whoever got it from load; model_free() gives all of it back: everything below lives in
+ * Owner: whoever got it from load, and who holds it (model_hold); model_free() gives all of it back: everything below lives in
  * its one arena. Immutable once loaded, so any thread may read it. Slices are NUL-terminated, but
  * an empty one may be NULL. Names are unique, references are resolved, values are in range:
  * readers check nothing again. Times are in milliseconds. Paths that were relative in the file
@@ -15,6 +15,7 @@
 #ifndef CONFIG_MODEL_H
 #define CONFIG_MODEL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -291,6 +292,7 @@ struct config_target {
     struct slice text;  /* the address as typed */
     struct slice zone;  /* empty: none given */
     uint16_t weight;    /* 0: gets nothing */
+    uint16_t priority;  /* serves only when no target of a lower one is healthy; 0 in files */
     struct slice host;  /* a name to look up; empty when the address was literal */
     uint16_t port;      /* of that name */
     struct addr *addrs; /* each is a target; none: the name gave no answer (or was not looked up) */
@@ -325,6 +327,7 @@ struct config_keys {
 
 struct config {
     struct arena arena; /* holds all that is below, and the struct itself */
+    _Atomic unsigned holds; /* by others than the first owner */
     const char *path;   /* the file, as given */
     struct config_node node;
     uint32_t workers;  /* threads; `auto` is already counted */
@@ -341,6 +344,10 @@ struct config {
     size_t groups_n;
 };
 
-void model_free(struct config *c); /* NULL is fine */
+/* One more owner, each of which calls model_free(): the snapshots that were made from one text share
+ * its configuration. Any thread. */
+struct config *model_hold(struct config *c);
+/* The last owner's frees it. NULL is fine. */
+void model_free(struct config *c);
 
 #endif

@@ -18,6 +18,7 @@
 #include "proxy/slot_table.h"
 #include "upstream/group.h"
 #include "upstream/registry.h"
+#include "upstream/roster.h"
 
 struct tls_ctx;
 struct crypto_ring;
@@ -46,7 +47,8 @@ struct snapshot {
     uint32_t magic;
     uint64_t generation;
     struct arena arena;
-    struct config *config; /* owned */
+    struct config *config; /* held */
+    struct roster roster;  /* the targets that are not in the configuration */
     size_t listeners_n;
     struct listener *listeners;
     unsigned slots_n;          /* length of by_slot */
@@ -61,6 +63,9 @@ struct snapshot {
 
 /* Takes config. Cannot fail on a verified configuration short of memory. Touches nothing shared. */
 struct snapshot *snapshot_compile(struct config *config, unsigned workers);
+/* The same with the targets of a roster, which it takes: *roster is empty afterwards. */
+struct snapshot *snapshot_compile_with(struct config *config, struct roster *roster,
+                                       unsigned workers);
 /* Control thread: gives listeners their slots (new names are added to the table) and members their
  * targets, and stamps the generation. ERR_LIMIT: more than SLOTS_MAX names of listeners since the
  * start; nothing has changed and the snapshot can only be freed. */

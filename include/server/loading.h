@@ -1,5 +1,5 @@
-/* From the configuration file to a compiled snapshot: all that a start or a reload does before it
- * touches anything shared. Any thread; it may take seconds, because names are resolved. */
+/* From the configuration file to a compiled snapshot: all that a start, a reload or a refresh does
+ * before it touches anything shared. Any thread; it may take seconds, because names are resolved. */
 #ifndef SERVER_LOADING_H
 #define SERVER_LOADING_H
 
@@ -12,6 +12,7 @@ struct loading {
     const char *path;
     const struct config *running; /* NULL at the start */
     struct crypto_ring *tickets;  /* of the running snapshot; NULL: it has none */
+    struct roster roster;         /* an own copy, goes into the snapshot */
     atomic_bool cancelled;
     struct report report;
     struct snapshot *snapshot; /* the result; NULL: the report says why, or it was cancelled */
@@ -24,7 +25,11 @@ void loading_fini(struct loading *l); /* a snapshot that is still here is the ca
 struct config *loading_read(struct loading *l);
 /* Takes c: what needs a restart is put back as it runs, names become addresses, all is compiled. */
 void loading_compile(struct loading *l, struct config *c);
-/* Both. */
+/* Both: a start, a reload. */
 void loading_run(struct loading *l);
+/* A refresh: `running` compiled once more, with the roster as it is now. No configuration file is
+ * looked at, so variables and includes are what they were; certificates, keys and CAs are read
+ * again. */
+void loading_refresh(struct loading *l, struct config *running);
 
 #endif

@@ -19,6 +19,7 @@ struct server {
     struct log_writer log;
     struct outputs outputs;
     struct snapshots snapshots;
+    struct roster roster; /* the newest; each snapshot has its own */
     struct checker checker;
     struct listeners listeners;
     struct publish publish;

@@ -16,10 +16,12 @@
 
 struct member {
     struct target *target;
+    const struct addr *addr; /* of the target; in the configuration or the roster */
     struct slice zone;
     struct slice server_name; /* what its certificate must be for; empty: its address */
     uint64_t link_key;        /* of links to it, see link.h */
     uint16_t weight;
+    uint16_t priority; /* see struct config_target */
 };
 
 /* How connections to the targets of a group speak: chooses the back endpoint. */

@@ -2,9 +2,15 @@
 
 #include "base/check.h"
 
+struct config *model_hold(struct config *c)
+{
+    atomic_fetch_add_explicit(&c->holds, 1, memory_order_relaxed);
+    return c;
+}
+
 void model_free(struct config *c)
 {
-    if (!c)
+    if (!c || atomic_fetch_sub_explicit(&c->holds, 1, memory_order_acq_rel) > 0)
         return;
     /* The struct lives in its own arena: take the arena out before it goes. */
     struct arena arena = c->arena;

@@ -17,23 +17,41 @@ static struct snapshot_local *new_locals(unsigned workers)
     return memset(l, 0, bytes);
 }
 
-static struct slice server_name(const struct config_group *c, size_t target)
+static struct slice server_name(const struct config_group *c, const struct config_target *t)
 {
-    return c->target_tls.server_name.n ? c->target_tls.server_name : c->targets[target].host;
+    return c->target_tls.server_name.n ? c->target_tls.server_name : t->host;
+}
+
+struct members {
+    struct group *group;
+    const struct config_group *config;
+};
+
+static void count_member(void *ctx, const struct config_target *t, const struct addr *addr)
+{
+    (void)t, (void)addr;
+    ++*(size_t *)ctx;
+}
+
+static void add_member(void *ctx, const struct config_target *t, const struct addr *addr)
+{
+    struct members *to = ctx;
+    to->group->members[to->group->members_n++] =
+        (struct member){.addr = addr,
+                        .zone = t->zone,
+                        .server_name = server_name(to->config, t),
+                        .weight = t->weight,
+                        .priority = t->priority};
 }
 
 /* Every address of a target is a member; its target comes with the bind. */
-static void add_members(struct arena *a, struct group *g, const struct config_group *c)
+static void add_members(struct snapshot *s, struct group *g, const struct config_group *c)
 {
+    struct members to = {g, c};
     size_t n = 0;
-    for (size_t i = 0; i < c->targets_n; i++)
-        n += c->targets[i].addrs_n;
-    g->members = ARENA_ARRAY(a, struct member, n);
-    for (size_t i = 0; i < c->targets_n; i++)
-        for (size_t j = 0; j < c->targets[i].addrs_n; j++)
-            g->members[g->members_n++] = (struct member){.zone = c->targets[i].zone,
-                                                         .server_name = server_name(c, i),
-                                                         .weight = c->targets[i].weight};
+    roster_each(&s->roster, c, count_member, &n);
+    g->members = ARENA_ARRAY(&s->arena, struct member, n);
+    roster_each(&s->roster, c, add_member, &to);
     CHECK(g->members_n == n);
 }
 
@@ -47,7 +65,7 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->fail_open = c->attributes.fail_open;
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
-    add_members(&s->arena, g, c);
+    add_members(s, g, c);
 }
 
 static void add_override(struct listener *l, struct slice name, struct slice value)
@@ -84,10 +102,20 @@ static void compile_listener(struct snapshot *s, struct listener *l,
 
 struct snapshot *snapshot_compile(struct config *config, unsigned workers)
 {
+    struct roster none;
+    roster_init(&none);
+    return snapshot_compile_with(config, &none, workers);
+}
+
+struct snapshot *snapshot_compile_with(struct config *config, struct roster *roster,
+                                       unsigned workers)
+{
     struct snapshot *s = calloc(1, sizeof(*s));
     CHECK(s && workers);
     s->magic = SNAPSHOT_MAGIC;
     s->config = config;
+    s->roster = *roster;
+    roster_init(roster);
     s->workers = s->unreleased = workers;
     s->local = new_locals(workers);
     arena_init(&s->arena);
@@ -126,17 +154,15 @@ static void bind_listeners(struct snapshot *s, struct slot_table *slots)
         s->by_slot[s->listeners[i].slot] = &s->listeners[i];
 }
 
-static void bind_group(struct group *g, const struct config_group *c, struct registry *registry,
-                       uint64_t generation)
+static void bind_group(struct group *g, struct registry *registry, uint64_t generation)
 {
-    struct member *m = g->members;
     g->generation = generation;
     g->news = registry_get_news(registry, g->name);
-    for (size_t i = 0; i < c->targets_n; i++)
-        for (size_t j = 0; j < c->targets[i].addrs_n; j++, m++) {
-            m->target = registry_get(registry, g->name, &c->targets[i].addrs[j]);
-            atomic_store_explicit(&m->target->generation, generation, memory_order_relaxed);
-        }
+    for (size_t i = 0; i < g->members_n; i++) {
+        struct member *m = &g->members[i];
+        m->target = registry_get(registry, g->name, m->addr);
+        atomic_store_explicit(&m->target->generation, generation, memory_order_relaxed);
+    }
 }
 
 enum err snapshot_bind(struct snapshot *s, struct registry *registry, struct slot_table *slots,
@@ -149,7 +175,7 @@ enum err snapshot_bind(struct snapshot *s, struct registry *registry, struct slo
     s->generation = generation;
     bind_listeners(s, slots);
     for (size_t i = 0; i < s->groups_n; i++)
-        bind_group(&s->groups[i], &s->config->groups[i], registry, generation);
+        bind_group(&s->groups[i], registry, generation);
     return OK;
 }
 
@@ -174,6 +200,7 @@ void snapshot_free(struct snapshot *s, struct registry *registry)
         free_group(&s->groups[i], registry);
     tls_store_free(s);
     model_free(s->config);
+    roster_fini(&s->roster);
     arena_fini(&s->arena);
     free(s->local);
     s->magic = 0;

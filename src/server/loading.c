@@ -9,11 +9,13 @@ void loading_init(struct loading *l, const char *path, const struct config *runn
 {
     *l = (struct loading){.path = path, .running = running};
     report_init(&l->report);
+    roster_init(&l->roster);
 }
 
 void loading_fini(struct loading *l)
 {
     report_fini(&l->report);
+    roster_fini(&l->roster);
 }
 
 struct config *loading_read(struct loading *l)
@@ -60,6 +62,13 @@ static void load_secrets(struct loading *l)
     l->snapshot = NULL;
 }
 
+/* Takes c. */
+static void compile(struct loading *l, struct config *c)
+{
+    l->snapshot = snapshot_compile_with(c, &l->roster, c->workers);
+    load_secrets(l);
+}
+
 void loading_compile(struct loading *l, struct config *c)
 {
     struct resolve_options o = resolve_options_default();
@@ -71,8 +80,7 @@ void loading_compile(struct loading *l, struct config *c)
         model_free(c);
         return;
     }
-    l->snapshot = snapshot_compile(c, c->workers);
-    load_secrets(l);
+    compile(l, c);
 }
 
 void loading_run(struct loading *l)
@@ -80,4 +88,9 @@ void loading_run(struct loading *l)
     struct config *c = loading_read(l);
     if (c)
         loading_compile(l, c);
+}
+
+void loading_refresh(struct loading *l, struct config *running)
+{
+    compile(l, model_hold(running));
 }

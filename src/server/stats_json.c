@@ -182,13 +182,13 @@ static void write_reasons(struct strbuf *b, const struct server *s)
     strbuf_str(b, "}");
 }
 
-static void write_reloads(struct strbuf *b, const struct reload *r)
+static void write_tally(struct strbuf *b, const char *name, const struct reload_tally *t)
 {
-    key(b, "reloads");
+    key(b, name);
     strbuf_str(b, "{");
-    number(b, "ok", r->ok);
-    number(b, "failed", r->failed);
-    string(b, "last_error", strbuf_get(&r->last_error));
+    number(b, "ok", t->ok);
+    number(b, "failed", t->failed);
+    string(b, "last_error", strbuf_get(&t->last_error));
     strbuf_str(b, "}");
 }
 
@@ -214,7 +214,8 @@ void stats_json_write(const struct server *s, struct strbuf *out)
     write_groups(out, s->snapshots.current);
     write_gauges(out, s);
     write_reasons(out, s);
-    write_reloads(out, &s->reload);
+    write_tally(out, "reloads", &s->reload.reloads);
+    write_tally(out, "refreshes", &s->reload.refreshes);
     number(out, "log_lines_dropped", stats_log_lines_dropped(s));
     strbuf_str(out, "}\n");
 }

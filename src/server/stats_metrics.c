@@ -281,12 +281,16 @@ static void write_groups(struct strbuf *b, const struct snapshot *now)
 
 /* ---- the process ---- */
 
-static void write_reloads(struct strbuf *b, const struct reload *r)
+static void write_tally(struct strbuf *b, const char *name, const char *help,
+                        const struct reload_tally *t)
 {
-    family(b, "reloads_total", "counter", "Reloads, by how they ended.");
-    strbuf_printf(b, "tenbin_reloads_total{result=\"ok\"} %llu\n", (unsigned long long)r->ok);
-    strbuf_printf(b, "tenbin_reloads_total{result=\"failed\"} %llu\n",
-                  (unsigned long long)r->failed);
+    family(b, name, "counter", help);
+    begin(b, name);
+    label(b, "result", SLICE("ok"));
+    end(b, t->ok);
+    begin(b, name);
+    label(b, "result", SLICE("failed"));
+    end(b, t->failed);
 }
 
 void stats_metrics_write(const struct server *s, struct strbuf *out)
@@ -300,7 +304,9 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
            s->snapshots.serving);
     single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);
-    write_reloads(out, &s->reload);
+    write_tally(out, "reloads_total", "Reloads, by how they ended.", &s->reload.reloads);
+    write_tally(out, "refreshes_total", "New targets without a reload, by how that ended.",
+                &s->reload.refreshes);
     single(out, "log_lines_dropped_total", "counter", "Log lines that were not written.",
            stats_log_lines_dropped(s));
 }

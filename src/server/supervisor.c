@@ -214,6 +214,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
         .ctx = s,
     };
     snapshots_init(&s->snapshots, &s->loop, s->workers_n);
+    roster_init(&s->roster);
     checker_init(&s->checker, &s->loop);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
@@ -234,6 +235,7 @@ static void fini(struct server *s)
             worker_close(s->workers[w]);
     checker_fini(&s->checker);
     snapshots_fini(&s->snapshots);
+    roster_fini(&s->roster);
     listeners_fini(&s->listeners);
     publish_fini(&s->publish);
     stop_fini(&s->stop);

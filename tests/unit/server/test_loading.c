@@ -123,6 +123,31 @@ static void test_the_same_file_again_warns_of_nothing(void **state)
     model_free(running);
 }
 
+#define GROUP "target_groups:\n  - {name: app, targets: [\"10.0.0.1:80\"]}\n"
+
+static void test_a_refresh_shares_the_configuration_and_adds_the_roster(void **state)
+{
+    struct fixture *f = *state;
+    struct config *running = config_of(LISTENERS GROUP);
+    struct addr addr = address_of("10.0.0.2:80");
+    struct config_target more = {.zone = SLICE("b"), .weight = 7, .addrs = &addr, .addrs_n = 1};
+    struct loading l;
+    write_file(f->path, "broken");
+    loading_init(&l, f->path, running);
+    roster_add(&l.roster, SLICE("app"), ROSTER_OPERATOR, &more);
+    loading_refresh(&l, running);
+    loading_fini(&l);
+    model_free(running); /* the snapshot still has it */
+    assert_non_null(l.snapshot);
+    assert_ptr_equal(l.snapshot->config, running);
+    const struct group *g = &l.snapshot->groups[0];
+    assert_int_equal(g->members_n, 2);
+    assert_true(addr_eq(g->members[1].addr, &addr));
+    assert_int_equal(g->members[1].weight, 7);
+    assert_string_equal(g->members[1].zone.p, "b");
+    free_snapshot(l.snapshot);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -132,6 +157,7 @@ int main(void)
         TEST(test_a_bad_or_missing_file_becomes_a_report),
         TEST(test_what_needs_a_restart_stays_and_is_named),
         TEST(test_the_same_file_again_warns_of_nothing),
+        TEST(test_a_refresh_shares_the_configuration_and_adds_the_roster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,7 @@ static void test_status_of_a_fresh_start(void **state)
     assert_has(f, "{\"address\":\"10.0.0.3:5432\",\"zone\":null,");
     assert_has(f, "\"state\":\"unused\",\"reason\":\"Target.NotInUse\"");
     assert_has(f, "\"reasons\":{},\"reloads\":{\"ok\":0,\"failed\":0,\"last_error\":null},"
+                  "\"refreshes\":{\"ok\":0,\"failed\":0,\"last_error\":null},"
                   "\"log_lines_dropped\":0}\n");
     assert_has(f, "\"pools\":{\"sessions\":0,\"streams\":0,\"exchanges\":0,\"links\":0,\"conns\":0,"
                   "\"buffer_bytes\":0,\"snapshot_pins\":0}");
@@ -121,8 +122,8 @@ static void test_status_sums_over_workers(void **state)
 {
     struct fixture *f = *state;
     count_something(f);
-    f->server.reload.failed = 1;
-    strbuf_str(&f->server.reload.last_error, "a \"bad\" file");
+    f->server.reload.reloads.failed = 1;
+    strbuf_str(&f->server.reload.reloads.last_error, "a \"bad\" file");
     stats_json_write(&f->server, &f->out);
     assert_has(f, "\"connections\":2,\"connections_total\":5,\"requests\":8,"
                   "\"received_bytes\":100,\"sent_bytes\":200}");
@@ -139,7 +140,7 @@ static void test_metrics_have_the_documented_names(void **state)
 {
     struct fixture *f = *state;
     count_something(f);
-    f->server.reload.ok = 3;
+    f->server.reload.reloads.ok = 3;
     stats_metrics_write(&f->server, &f->out);
     assert_has(f, "# TYPE tenbin_requests_total counter\n"
                   "tenbin_requests_total{listener=\"web\",code=\"200\"} 7\n"
