@@ -1,15 +1,19 @@
-/* HTTP/2 (RFC 9113) on the server's side of one connection, without I/O: bytes in, events out;
- * heads and flows in, bytes out. nghttp2 does the framing, HPACK and flow control.
+/* HTTP/2 (RFC 9113) on one side of a connection, without I/O: bytes in, events out; heads and flows
+ * in, bytes out. nghttp2 does the framing, HPACK and flow control.
  *
  *   bytes ─▶ h2_session_feed ─▶ event ─▶ owner       one event a call: the bytes are cut at frames
  *   owner ─▶ respond / inform / wake / reset ─▶ (queued) ─▶ h2_session_pull ─▶ bytes
- *                                   flow ─────────────────────────┘ body, when its turn comes
+ *            request                flow ─────────────────────────┘ body, when its turn comes
+ *
+ * Two roles, by h2_settings.client. The server's: to clients, heads are requests that the owner
+ * accepts or refuses, and answers. The client's: to targets, the owner makes requests, and heads
+ * are their answers; nothing can be pushed. "The peer" is the other side.
  *
  * Calls nobody: what happens to streams while bytes are pulled (body taken, stream over) waits in
  * two lists, h2_session_next_moved() and h2_session_next_closed(). So nothing here is entered
  * while it is on the stack; CHECKed.
  *
- * Flow control. The window of a stream is below the cap of a flow, so what a client may send always
+ * Flow control. The window of a stream is below the cap of a flow, so what a peer may send always
  * has room. Credit of a stream is returned by h2_session_consumed(), when its flow was drained;
  * that of the connection by h2_session_received(), as soon as bytes came: one stream that stands
  * still never holds up the others.
@@ -17,13 +21,15 @@
  * Defences (each ends the connection with ENHANCE_YOUR_CALM and a reason of its own; nghttp2's
  * limits on CONTINUATION frames, settings and queued acknowledgements stand behind them):
  *   - resets: streams reset by the client, and streams that we reset because of what the client
- *     sent on them, from one budget. A stream that ended well gives one back.
+ *     sent on them, from one budget. A stream that ended well gives one back. Not in the client's
+ *     role: there each stream is a request of ours.
  *   - control frames: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA and the like, from
  *     another one. Frames that carry something give some back.
  *   - field lists that would be many times too long after decompression.
  *
- * Owner: the front's session (embedded). Thread: its loop's. The owner's streams embed a struct
- * h2_stream, which must stay until it came out of h2_session_next_closed() or the session is gone.
+ * Owner: the front's session, or a link's (embedded). Thread: its loop's. The owner's streams embed
+ * a struct h2_stream, which must stay until it came out of h2_session_next_closed() or the session
+ * is gone.
  */
 #ifndef HTTP_H2_SESSION_H
 #define HTTP_H2_SESSION_H
@@ -38,6 +44,7 @@
 #define H2_SESSION_PREFACE SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 #define H2_SESSION_STREAM_WINDOW 65535u       /* at most FLOW_CAP_BYTES */
+#define H2_SESSION_CLIENT_WINDOW (128u * 1024) /* the same, to targets */
 #define H2_SESSION_WINDOW        (1u << 20)   /* of the connection */
 #define H2_SESSION_OUT_BYTES     (64u * 1024) /* what one pull aims at */
 #define H2_SESSION_OUT_MIN_BYTES (36u * 1024) /* least room for a pull: two frames */
@@ -58,7 +65,8 @@ struct h2_budget {
 };
 
 struct h2_settings {
-    uint32_t streams; /* open at the same time */
+    bool client;
+    uint32_t streams; /* open at the same time; server only, as `resets` */
     struct h2_budget resets, controls;
 };
 
@@ -67,36 +75,49 @@ struct h2_settings {
         .streams = 128, .resets = {200, 33}, .controls = {1000, 200},                              \
     }
 
+/* To a target, which is no stranger: a PING for each round trip is what some do to learn its time.
+ */
+#define H2_SETTINGS_CLIENT                                                                         \
+    {                                                                                              \
+        .client = true, .controls = {20000, 20000},                                                \
+    }
+
 /* The codec's part of a stream; all of it private but for what is said. */
 struct h2_stream {
     int32_t id;
     struct flow *out; /* the body is taken from it; NULL: none, or all of it was taken */
     struct chunk *trailers;
     struct list moved, node;
-    uint32_t code;   /* once closed: of the RST_STREAM, either way */
-    bool peer_reset; /* once closed: the client did it */
+    uint32_t code;   /* once closed: of the RST_STREAM, either way; REFUSED_STREAM: also when the
+                        peer's GOAWAY says that it was not looked at */
+    bool peer_reset; /* once closed: the peer did it */
     bool own_reset;  /* once closed: the owner asked for it */
-    bool answered;   /* a final head was given */
+    bool answered;   /* a final head was given (server), or came (client) */
+    bool sent;       /* client: the request's head was pulled */
     bool over;       /* nothing more comes into `out` */
     bool waiting;    /* nghttp2 asked for body and got none */
-    bool peer_ended, ended, gone;
+    bool peer_ended, ended, gone; /* each side has said END_STREAM; over on the wire */
 };
 
 enum h2_event_type {
     H2_EVENT_NONE,     /* all bytes are used up */
-    H2_EVENT_HEAD,     /* a request: h2_session_accept() or _refuse() */
+    H2_EVENT_HEAD,     /* a request: h2_session_accept() or _refuse(); client: an answer, perhaps
+                          an interim one */
     H2_EVENT_DATA,     /* body, perhaps empty when `end` */
     H2_EVENT_TRAILERS, /* always with `end` */
     H2_EVENT_PONG,     /* the answer to the PING of h2_session_notice() */
+    H2_EVENT_SETTINGS, /* client: the peer's came, see streams_max; the first greets */
+    H2_EVENT_GOAWAY,   /* client: no more requests. Those that were not looked at are closed */
 };
 
 struct h2_event {
     enum h2_event_type type;
-    bool end;                 /* the client's side of the stream is over */
+    bool end;                 /* the peer's side of the stream is over */
     int32_t id;               /* HEAD */
-    struct h2_stream *stream; /* DATA, TRAILERS: NULL when it was never accepted */
+    struct h2_stream *stream; /* DATA, TRAILERS, HEAD of an answer: NULL: not accepted */
     /* HEAD: an HTTP/1.1 head for the gate, valid until the next feed or pull. TRAILERS: lines for
-     * validate_trailers(). DATA: within the bytes that were fed. */
+     * validate_trailers(). DATA: within the bytes that were fed. An answer without a length is
+     * chunked, and until close when it ended with its head. */
     struct slice bytes;
     enum reason refused; /* HEAD, TRAILERS: beyond the limits, `bytes` is cut */
 };
@@ -107,11 +128,12 @@ struct h2_session {
     uint32_t magic;
     bool busy;
     bool head_open; /* a field list is not whole yet */
-    bool greeted;   /* the client's preface and first SETTINGS have come */
+    bool greeted;   /* the peer's preface and first SETTINGS have come */
     bool failed;    /* the connection is at its end, see `why` */
     enum reason why;
     uint32_t requests;
-    uint32_t streams_open; /* accepted and not closed */
+    uint32_t streams_open; /* accepted or begun, and not closed */
+    uint32_t streams_max;  /* client: how many the peer allows; 0 until it greeted */
     struct h2_private *p;
     struct list moved, open, closed;
 };
@@ -154,6 +176,11 @@ void h2_session_respond(struct h2_session *s, struct h2_stream *st, unsigned sta
                         const struct field *fields, uint32_t n, struct flow *body);
 /* There are bytes in the flow, or its end, which trailers (copied; may be empty) then follow. */
 void h2_session_wake(struct h2_session *s, struct h2_stream *st, const struct fields *trailers);
+/* Client: a request, by the head of it that HTTP/1.1 would have (h1_writer.h, forward.h): its Host
+ * is :authority, what HTTP/2 has no use for is left out. body: NULL when none follows. ERR_LIMIT:
+ * no ids are left for this connection, ERR_NOMEM: neither is memory; nothing to be undone. */
+MUST_USE enum err h2_session_request(struct h2_session *s, struct h2_stream *st, struct slice head,
+                                     bool https, struct flow *body);
 /* All of the flow was taken, which is no longer looked at: END_STREAM is said when it is due, and
  * a client that still sends is told to stop (RFC 9113 8.1). */
 void h2_session_finish(struct h2_session *s, struct h2_stream *st);

@@ -9,10 +9,10 @@
 #define FIXED_LINES 64 /* request line and framing, without what the client chose of them */
 
 void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
-                     bool trailers)
+                     enum h2_fields_kind kind)
 {
     h2_fields_fini(f);
-    *f = (struct h2_fields){.pool = pool, .limits = limits, .trailers = trailers};
+    *f = (struct h2_fields){.pool = pool, .limits = limits, .kind = kind};
 }
 
 static void drop(struct h2_fields *f, struct chunk **c)
@@ -120,6 +120,8 @@ static bool of_the_connection(enum field_id id, struct slice value)
 
 static struct h2_fields_value *pseudo_of(struct h2_fields *f, struct slice name)
 {
+    if (f->kind == H2_FIELDS_RESPONSE)
+        return slice_eq(name, SLICE(":status")) ? &f->status : NULL;
     if (slice_eq(name, SLICE(":method")))
         return &f->method;
     if (slice_eq(name, SLICE(":path")))
@@ -135,7 +137,7 @@ static struct h2_fields_value *pseudo_of(struct h2_fields *f, struct slice name)
 static enum err add_pseudo(struct h2_fields *f, struct slice name, struct slice value)
 {
     struct h2_fields_value *v = pseudo_of(f, name);
-    if (!v || v->n || f->text || f->trailers || !clean(value))
+    if (!v || v->n || f->text || f->kind == H2_FIELDS_TRAILERS || !clean(value))
         return ERR_SYNTAX;
     if (v == &f->authority ? value.n && !without_blanks(value) : !without_blanks(value))
         return ERR_SYNTAX;
@@ -149,6 +151,25 @@ static enum err add_pseudo(struct h2_fields *f, struct slice name, struct slice 
 static bool scheme_is_ours(struct slice s)
 {
     return slice_ieq(s, SLICE("http")) || slice_ieq(s, SLICE("https"));
+}
+
+unsigned h2_fields_status(const struct h2_fields *f)
+{
+    struct slice s = value_of(f, f->status);
+    uint64_t n;
+    return s.n == 3 && slice_u64(s, &n) ? (unsigned)n : 0;
+}
+
+/* RFC 9113 8.3.2: there is no phrase. */
+static enum err put_status_line(struct h2_fields *f)
+{
+    struct slice status = value_of(f, f->status);
+    if (h2_fields_status(f) < 100)
+        return ERR_SYNTAX;
+    char *to = grow(f, &f->text, status.n + sizeof("HTTP/1.1  \r\n") - 1);
+    to = put(put(to, SLICE("HTTP/1.1 ")), status);
+    put(to, SLICE(" \r\n"));
+    return OK;
 }
 
 /* RFC 9113 8.3.1, 8.5. CONNECT is written down so that the gate refuses it with its own status. */
@@ -172,6 +193,18 @@ static enum err put_request_line(struct h2_fields *f)
 }
 
 /* ---- fields ---- */
+
+static enum err put_first_line(struct h2_fields *f)
+{
+    return f->kind == H2_FIELDS_RESPONSE ? put_status_line(f) : put_request_line(f);
+}
+
+static uint64_t most_bytes(const struct h2_fields *f)
+{
+    if (f->kind == H2_FIELDS_TRAILERS)
+        return f->limits->trailers;
+    return f->kind == H2_FIELDS_RESPONSE ? f->limits->response_head : f->limits->request_head;
+}
 
 static void add_crumb(struct h2_fields *f, struct slice value)
 {
@@ -199,9 +232,8 @@ static size_t stored_bytes(const struct h2_fields *f)
 /* The gate counts without line ends; what it may pass, all line ends included, has to fit. */
 static bool fits(const struct h2_fields *f, struct slice name, struct slice value)
 {
-    uint64_t max = f->trailers ? f->limits->trailers : f->limits->request_head;
     return stored_bytes(f) + name.n + value.n <=
-           max + 4 * (uint64_t)f->limits->headers + FIXED_LINES;
+           most_bytes(f) + 4 * (uint64_t)f->limits->headers + FIXED_LINES;
 }
 
 static enum err add_field(struct h2_fields *f, struct slice name, struct slice value)
@@ -209,14 +241,14 @@ static enum err add_field(struct h2_fields *f, struct slice name, struct slice v
     enum field_id id = fields_id(name);
     if (!lower_token(name) || !clean(value) || of_the_connection(id, value))
         return ERR_SYNTAX;
-    if (!f->trailers && !f->text && put_request_line(f) != OK)
+    if (f->kind != H2_FIELDS_TRAILERS && !f->text && put_first_line(f) != OK)
         return ERR_SYNTAX;
     f->cut = f->cut || !fits(f, name, value);
     if (f->cut)
         return OK;
-    if (id == FIELD_HOST)
+    if (id == FIELD_HOST && f->kind == H2_FIELDS_REQUEST)
         return add_host(f, name, value);
-    if (id == FIELD_COOKIE && !f->trailers) {
+    if (id == FIELD_COOKIE && f->kind == H2_FIELDS_REQUEST) {
         add_crumb(f, value);
         return OK;
     }
@@ -227,9 +259,10 @@ static enum err add_field(struct h2_fields *f, struct slice name, struct slice v
 
 enum err h2_fields_add(struct h2_fields *f, struct slice name, struct slice value)
 {
+    uint64_t most =
+        most_bytes(f) > f->limits->request_head ? most_bytes(f) : f->limits->request_head;
     f->listed_bytes += name.n + value.n + FIELD_COST;
-    if (f->listed_bytes > BOMB_FACTOR * ((uint64_t)f->limits->request_head +
-                                         (uint64_t)f->limits->headers * FIELD_COST))
+    if (f->listed_bytes > BOMB_FACTOR * (most + (uint64_t)f->limits->headers * FIELD_COST))
         return ERR_LIMIT;
     if (f->malformed)
         return ERR_SYNTAX;
@@ -254,23 +287,30 @@ static void put_framing(struct h2_fields *f, bool end)
         return;
     if (!end)
         put_line(f, SLICE("transfer-encoding"), SLICE("chunked"));
-    else if (wants_zero_length(f))
+    else if (f->kind == H2_FIELDS_REQUEST && wants_zero_length(f))
         put_line(f, SLICE("content-length"), SLICE("0"));
+}
+
+static enum reason too_large(const struct h2_fields *f)
+{
+    if (f->kind == H2_FIELDS_TRAILERS)
+        return REASON_TRAILERS_TOO_LARGE;
+    return f->kind == H2_FIELDS_RESPONSE ? REASON_RESPONSE_HEAD_TOO_LARGE : REASON_HEAD_TOO_LARGE;
 }
 
 enum err h2_fields_finish(struct h2_fields *f, bool end, struct slice *text, enum reason *why)
 {
     *text = slice_of("", 0);
     *why = REASON_NONE;
-    if (!f->malformed && !f->trailers && !f->text)
-        f->malformed = put_request_line(f) != OK;
+    if (!f->malformed && f->kind != H2_FIELDS_TRAILERS && !f->text)
+        f->malformed = put_first_line(f) != OK;
     if (f->malformed)
         return ERR_SYNTAX;
     if (f->cut)
-        *why = f->trailers ? REASON_TRAILERS_TOO_LARGE : REASON_HEAD_TOO_LARGE;
+        *why = too_large(f);
     if (f->cookie)
         put_line(f, SLICE("cookie"), slice_of(f->cookie->data, f->cookie->end));
-    if (!f->trailers) {
+    if (f->kind != H2_FIELDS_TRAILERS) {
         put_framing(f, end);
         put(grow(f, &f->text, 2), SLICE("\r\n"));
     }

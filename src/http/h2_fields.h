@@ -4,6 +4,7 @@
  *   :method :path :authority :scheme ─▶ "GET /a HTTP/1.1", "Host: ..."
  *   fields, as they are              ─▶ lines;  cookie crumbs ─▶ one line (RFC 9113 8.2.3)
  *   no length although a body comes  ─▶ "transfer-encoding: chunked"
+ *   :status                          ─▶ "HTTP/1.1 200 "
  *
  * What could not be written down without getting another meaning is malformed (RFC 9113 8.2, 8.3):
  * CR, LF or NUL, white space around a value, upper case, fields of the connection, a second Host.
@@ -20,6 +21,8 @@
 #include "http/limits.h"
 #include "http/status.h"
 
+enum h2_fields_kind { H2_FIELDS_REQUEST, H2_FIELDS_RESPONSE, H2_FIELDS_TRAILERS };
+
 struct h2_fields_value {
     uint32_t at, n; /* in `pseudo`; n == 0: not there */
 };
@@ -28,19 +31,22 @@ struct h2_fields {
     struct chunkpool *pool;
     const struct limits *limits;
     struct chunk *pseudo, *text, *cookie;
-    struct h2_fields_value method, path, authority, scheme;
+    struct h2_fields_value method, path, authority, scheme, status;
     uint64_t listed_bytes; /* RFC 9113 6.5.2: names, values and 32 for each field */
-    bool trailers;
+    enum h2_fields_kind kind;
     bool has_length;
     bool cut;       /* beyond the limits: what came later is left out */
     bool malformed; /* for good */
 };
 
 void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
-                     bool trailers);
+                     enum h2_fields_kind kind);
 /* ERR_SYNTAX: malformed, now or before. ERR_LIMIT: so far beyond all limits that the connection
  * has to go. */
 MUST_USE enum err h2_fields_add(struct h2_fields *f, struct slice name, struct slice value);
+
+/* Of a response whose :status has come; else 0. */
+unsigned h2_fields_status(const struct h2_fields *f);
 
 /* The text: a whole head, or the lines of trailers. end: no body follows. *why: a limit that the
  * gate cannot see any more, because what broke it was left out. Valid until fini. */

@@ -2,12 +2,19 @@
 
 /* ---- what nghttp2 found ---- */
 
+static enum h2_fields_kind kind_of(const struct h2_private *p, const nghttp2_frame *frame)
+{
+    if (!p->client)
+        return frame->headers.cat == NGHTTP2_HCAT_REQUEST ? H2_FIELDS_REQUEST : H2_FIELDS_TRAILERS;
+    const struct h2_stream *st = h2_private_stream(p->ng, frame->hd.stream_id);
+    return st && st->answered ? H2_FIELDS_TRAILERS : H2_FIELDS_RESPONSE;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     (void)ng;
     struct h2_private *p = user;
-    bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
-    h2_fields_begin(&p->fields, p->pool, p->fields.limits, trailers);
+    h2_fields_begin(&p->fields, p->pool, p->fields.limits, kind_of(p, frame));
     return 0;
 }
 
@@ -32,21 +39,28 @@ static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, co
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+static void note_list(const struct h2_private *p, struct h2_stream *st, bool end)
+{
+    st->peer_ended = end;
+    if (p->fields.kind == H2_FIELDS_RESPONSE && h2_fields_status(&p->fields) >= 200)
+        st->answered = true;
+}
+
 static void take_list(struct h2_private *p, const nghttp2_frame *frame)
 {
     struct h2_event ev = {.id = frame->hd.stream_id};
-    bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    enum h2_fields_kind kind = p->fields.kind;
     ev.end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (h2_fields_finish(&p->fields, ev.end, &ev.bytes, &ev.refused) != OK) {
         CHECK(nghttp2_submit_rst_stream(p->ng, NGHTTP2_FLAG_NONE, ev.id, NGHTTP2_PROTOCOL_ERROR) ==
               0);
         return;
     }
-    ev.type = request ? H2_EVENT_HEAD : H2_EVENT_TRAILERS;
-    ev.stream = request ? NULL : h2_private_stream(p->ng, ev.id);
+    ev.type = kind == H2_FIELDS_TRAILERS ? H2_EVENT_TRAILERS : H2_EVENT_HEAD;
+    ev.stream = kind == H2_FIELDS_REQUEST ? NULL : h2_private_stream(p->ng, ev.id);
     if (ev.stream)
-        ev.stream->peer_ended = true;
-    p->s->requests += request;
+        note_list(p, ev.stream, ev.end);
+    p->s->requests += kind == H2_FIELDS_REQUEST;
     *p->ev = ev;
 }
 
@@ -77,7 +91,18 @@ static void take_reset(struct h2_private *p, const nghttp2_frame *frame)
     struct h2_stream *st = h2_private_stream(p->ng, frame->hd.stream_id);
     if (st)
         st->peer_reset = true;
-    h2_session_spend(p, &p->resets, REASON_RESET_FLOOD);
+    if (!p->client)
+        h2_session_spend(p, &p->resets, REASON_RESET_FLOOD);
+}
+
+static void take_settings(struct h2_private *p, const nghttp2_frame *frame)
+{
+    p->s->greeted = true;
+    if (!p->client || frame->hd.flags & NGHTTP2_FLAG_ACK)
+        return;
+    p->s->streams_max =
+        nghttp2_session_get_remote_settings(p->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    p->ev->type = H2_EVENT_SETTINGS;
 }
 
 /* ---- windows that SETTINGS move ---- */
@@ -129,8 +154,12 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         take_reset(p, frame);
         return 0;
     case NGHTTP2_SETTINGS:
-        p->s->greeted = true;
+        take_settings(p, frame);
         check_windows(p);
+        return 0;
+    case NGHTTP2_GOAWAY:
+        if (p->client)
+            p->ev->type = H2_EVENT_GOAWAY;
         return 0;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -212,8 +241,10 @@ static void note_id(struct h2_private *p, uint32_t id)
  */
 static void check_id(struct h2_private *p, uint8_t type, uint32_t id)
 {
-    bool theirs = id & 1;
+    bool theirs = (id & 1) && !p->client;
     if (type == NGHTTP2_PRIORITY && id == 0) /* ignored like all of them, but not there */
+        h2_session_fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
+    if (p->client && !p->s->greeted && type != NGHTTP2_SETTINGS) /* no HTTP/2 at all, likely */
         h2_session_fail(p, REASON_BAD_FRAME, NGHTTP2_PROTOCOL_ERROR);
     if (!theirs || (type != NGHTTP2_HEADERS && type != NGHTTP2_DATA))
         return;

@@ -82,7 +82,8 @@ static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
 
 void h2_out_stop_client(struct h2_private *p, struct h2_stream *st)
 {
-    if (!st->ended || !st->over || st->out || st->peer_ended || st->gone || st->own_reset)
+    if (p->client || !st->ended || !st->over || st->out || st->peer_ended || st->gone ||
+        st->own_reset)
         return;
     st->own_reset = true;
     CHECK(nghttp2_submit_rst_stream(p->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR) == 0);
@@ -91,7 +92,7 @@ void h2_out_stop_client(struct h2_private *p, struct h2_stream *st)
 static void sent_reset(struct h2_private *p, const struct h2_stream *st, uint32_t code)
 {
     p->forgiving = true;
-    if (code != NGHTTP2_REFUSED_STREAM && !(st && st->own_reset))
+    if (code != NGHTTP2_REFUSED_STREAM && !(st && st->own_reset) && !p->client)
         h2_session_spend(p, &p->resets, REASON_RESET_FLOOD);
 }
 
@@ -114,7 +115,10 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:
-        if (!st || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        if (!st)
+            return 0;
+        st->sent = true;
+        if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
             return 0;
         st->ended = true;
         h2_out_stop_client(p, st);

@@ -3,7 +3,8 @@
  *
  *   h2_session.c   a session's life, what its owner says to a stream
  *   h2_in.c        frames in: where they begin and end, what nghttp2 finds in them
- *   h2_out.c       frames out: bodies, and what their sending brings about */
+ *   h2_out.c       frames out: bodies, and what their sending brings about
+ *   h2_lines.c     the head of a request as a list of fields */
 #ifndef HTTP_H2_PRIVATE_H
 #define HTTP_H2_PRIVATE_H
 
@@ -26,6 +27,7 @@ struct h2_bucket {
 struct h2_private {
     struct h2_session *s;
     nghttp2_session *ng;
+    bool client;
     struct chunkpool *pool;
     struct h2_fields fields;
     struct h2_bucket resets, controls;
@@ -35,7 +37,7 @@ struct h2_private {
     uint8_t hd[H2_FRAME_HD_BYTES];
     uint32_t hd_n, left;
 
-    /* Ids of the client: the newest, and those that were left out before it. */
+    /* Server. Ids of the client: the newest, and those that were left out before it. */
     uint32_t last_id, gap_from, gap_to;
     int64_t widest; /* window for what we send on any stream, and the initial one, before SETTINGS */
     int64_t initial;
@@ -78,6 +80,11 @@ void h2_out_stop_client(struct h2_private *p, struct h2_stream *st);
 /* How much of the body goes into the next DATA frame, which is copied when that is written. */
 ssize_t h2_out_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length,
                          uint32_t *flags, nghttp2_data_source *source, void *user);
+
+/* The lines of a whole HTTP/1.1 head, in a chunk of the pool that the caller gives back. They point
+ * into the head. */
+struct chunk *h2_lines_read(struct chunkpool *pool, struct slice head, bool https, nghttp2_nv **nv,
+                            size_t *n);
 
 /* ---- budgets ---- */
 

@@ -130,8 +130,9 @@ static nghttp2_option *make_options(const struct h2_settings *settings)
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_send_header_block_length(o, SEND_HEAD_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(o, 10ull * settings->resets.burst + 1000,
-                                               10ull * settings->resets.per_s + 100);
+    if (!settings->client)
+        nghttp2_option_set_stream_reset_rate_limit(o, 10ull * settings->resets.burst + 1000,
+                                                   10ull * settings->resets.per_s + 100);
     nghttp2_option_set_max_continuations(o, 8);
     nghttp2_option_set_max_outbound_ack(o, 256);
     return o;
@@ -141,10 +142,31 @@ static bool make_session(struct h2_private *p, const struct h2_settings *setting
 {
     nghttp2_session_callbacks *c = make_callbacks();
     nghttp2_option *o = make_options(settings);
-    bool made = c && o && nghttp2_session_server_new2(&p->ng, c, p, o) == 0;
+    int e = !c || !o           ? NGHTTP2_ERR_NOMEM
+            : settings->client ? nghttp2_session_client_new2(&p->ng, c, p, o)
+                               : nghttp2_session_server_new2(&p->ng, c, p, o);
     nghttp2_session_callbacks_del(c);
     nghttp2_option_del(o);
-    return made;
+    return e == 0;
+}
+
+static bool set_window(struct h2_private *p)
+{
+    return nghttp2_session_set_local_window_size(p->ng, NGHTTP2_FLAG_NONE, 0, H2_SESSION_WINDOW) ==
+           0;
+}
+
+static bool greet_target(struct h2_private *p)
+{
+    const struct limits *l = p->fields.limits;
+    nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_SESSION_CLIENT_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, l->response_head + l->headers * 32},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    return nghttp2_submit_settings(p->ng, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries)) == 0 &&
+           set_window(p);
 }
 
 static bool greet(struct h2_private *p, const struct h2_settings *settings)
@@ -156,8 +178,7 @@ static bool greet(struct h2_private *p, const struct h2_settings *settings)
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     return nghttp2_submit_settings(p->ng, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries)) == 0 &&
-           nghttp2_session_set_local_window_size(p->ng, NGHTTP2_FLAG_NONE, 0, H2_SESSION_WINDOW) ==
-               0;
+           set_window(p);
 }
 
 enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const struct limits *limits,
@@ -174,10 +195,11 @@ enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const str
     p->pool = pool;
     p->fields.pool = pool;
     p->fields.limits = limits;
-    p->left = PREFACE_BYTES;
+    p->client = settings->client;
+    p->left = settings->client ? 0 : PREFACE_BYTES;
     h2_bucket_init(&p->resets, settings->resets, now_ms);
     h2_bucket_init(&p->controls, settings->controls, now_ms);
-    if (make_session(p, settings) && greet(p, settings))
+    if (make_session(p, settings) && (p->client ? greet_target(p) : greet(p, settings)))
         return OK;
     h2_session_fini(s);
     return ERR_NOMEM;
@@ -263,6 +285,26 @@ void h2_session_respond(struct h2_session *s, struct h2_stream *st, unsigned sta
     nv_list_make(&l, s->p->pool, status, fields, n);
     CHECK(nghttp2_submit_response(s->p->ng, st->id, l.at, l.n, body ? &data : NULL) == 0);
     chunkpool_put(s->p->pool, l.store);
+}
+
+enum err h2_session_request(struct h2_session *s, struct h2_stream *st, struct slice head,
+                            bool https, struct flow *body)
+{
+    nghttp2_data_provider data = {.source.ptr = st, .read_callback = h2_out_read_body};
+    nghttp2_nv *nv;
+    size_t n;
+    CHECK(s->p->client);
+    struct chunk *store = h2_lines_read(s->p->pool, head, https, &nv, &n);
+    *st = (struct h2_stream){.out = body, .over = !body};
+    st->id = nghttp2_submit_request(s->p->ng, NULL, nv, n, body ? &data : NULL, st);
+    chunkpool_put(s->p->pool, store);
+    if (st->id < 0)
+        return st->id == NGHTTP2_ERR_NOMEM ? ERR_NOMEM : ERR_LIMIT;
+    list_init(&st->moved);
+    list_push_back(&s->open, &st->node);
+    s->streams_open++;
+    s->requests++;
+    return OK;
 }
 
 /* The chunk: the array that nghttp2 wants (`off` octets of it), then the text. */

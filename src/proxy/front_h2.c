@@ -452,6 +452,8 @@ static void on_event(struct front_h2 *f, const struct h2_event *ev)
             become_leaving(f);
         return;
     case H2_EVENT_NONE:
+    case H2_EVENT_SETTINGS: /* these two: of targets */
+    case H2_EVENT_GOAWAY:
         return;
     }
 }
