@@ -20,6 +20,7 @@ struct server {
     struct outputs outputs;
     struct snapshots snapshots;
     struct roster roster; /* the newest; each snapshot has its own */
+    struct news news;
     struct checker checker;
     struct listeners listeners;
     struct publish publish;

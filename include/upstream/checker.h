@@ -9,32 +9,28 @@
  * depends on the clock alone, not on how long answers take; a check that is still waiting when the
  * next is due takes that one's place. First checks are spread over min(interval, 1 s).
  * Secure: https and tls checks, with the group's `tls:`, so that what would fail the traffic fails
- * the check. A check takes no memory from malloc, but for TLS, whose handshake does; of an answer it reads the head, at most
- * limits.response_head.
- * An epoch is raised at most every CHECKER_PUBLISH_MS, after the states that it stands for.
- * Health belongs to the target, so it survives reloads; a target that nobody checks any more
- * forgets it. Owner and thread: control. */
+ * the check. A check takes no memory from malloc, but for TLS, whose handshake does; of an answer
+ * it reads the head, at most limits.response_head. Health belongs to the target, so it survives
+ * reloads; a target that nobody checks any more forgets it. Owner and thread: control. */
 #ifndef UPSTREAM_CHECKER_H
 #define UPSTREAM_CHECKER_H
 
-#include "http/limits.h"
-#include "upstream/group.h"
-#include "net/conn.h"
 #include "http/h1_parser.h"
+#include "http/limits.h"
+#include "net/conn.h"
+#include "upstream/group.h"
+#include "upstream/news.h"
 
-#define CHECKER_PUBLISH_MS 10
-#define CHECKER_SPREAD_MS  1000
+#define CHECKER_SPREAD_MS 1000
 
 struct checker {
     struct loop *loop;
     struct limits limits;
     struct field *fields; /* parse scratch, limits.headers long */
     struct list checks;
-    unsigned rounds;       /* adoptions so far */
-    struct list changed;   /* of struct group_news: their epochs are due */
-    struct ev_timer pause; /* runs while an epoch was raised lately */
-    struct task publish;
-    uint64_t said_ms; /* last complaint about a shortage of ours */
+    unsigned rounds;   /* adoptions so far */
+    struct news *news; /* not the checker's own */
+    uint64_t said_ms;  /* last complaint about a shortage of ours */
 };
 
 enum check_step { CHECK_CONNECTING, CHECK_SECURING, CHECK_ASKED };
@@ -59,7 +55,7 @@ struct check {
     struct h1_finder finder;
 };
 
-void checker_init(struct checker *c, struct loop *loop);
+void checker_init(struct checker *c, struct loop *loop, struct news *news);
 /* Before the targets go. Their health is forgotten. */
 void checker_fini(struct checker *c);
 

@@ -1,17 +1,19 @@
 /* A target group as one snapshot has it, and each worker's view of it.
  *
  * The group is immutable and shared. The view is one worker's pick order, made when it first
- * picks and made again when the group's epoch says that a target's health has changed; a pick is
- * O(1) whatever the number of targets. Owner of both: the snapshot.
+ * picks and made again when the group's epoch says that something about a target has changed; a
+ * pick is O(1) whatever the number of targets. Owner of both: the snapshot.
  *
  * Who is in the view: the healthy targets. When there is none: all of them if the group fails
- * open, else those whose first check is not over. In a group without checks: all.
+ * open, else those whose first check is not over. In a group without checks all are healthy. An
+ * ejected target counts as unhealthy, a draining one as not there at all.
  */
 #ifndef UPSTREAM_GROUP_H
 #define UPSTREAM_GROUP_H
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "upstream/pick.h"
 #include "upstream/target.h"
 
 struct member {
@@ -35,6 +37,7 @@ struct view {
     bool closed;             /* there are targets, but their health keeps all of them out */
     uint8_t serving;         /* a bit for each enum health_state that is let in */
     uint32_t epoch;          /* of the group's news when it was made */
+    uint32_t members_n;      /* how many different ones may be picked */
     uint32_t n;              /* length of the sequence; 0: nobody may be picked */
     uint32_t cursor;         /* starts at random, so that workers do not move in step */
     uint32_t *sequence;      /* indices of members */
@@ -52,6 +55,7 @@ struct group {
     const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
     struct tls_ctx *check_tls; /* of those checks, as tls */
     bool fail_open;
+    bool counts_outstanding; /* leases count in target->outstanding */
     struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;
     struct member *members;
@@ -70,21 +74,19 @@ void group_fini(struct group *g); /* frees the views */
  * result lives in memory from malloc (NULL when all weights are 0) and its length goes to *n.
  * Weights are divided by their gcd; beyond GROUP_SEQUENCE_MAX places they are rounded to fit, at
  * least one place for each target with a weight. Time: n log(targets). */
-uint32_t *group_sequence(const uint16_t *weights, size_t weights_n, uint32_t *n);
+uint32_t *group_sequence(const uint32_t *weights, size_t weights_n, uint32_t *n);
 
 /* Looks for news and makes the view anew if there are some: true. The epoch is raised after the
  * states that it stands for, so a view never stays behind it. Thread: that worker's, as below. */
 bool group_refresh(struct group *g, unsigned worker, struct rng *rng);
 
-/* The next member in turn that is not among the `skip_n` in `skip`; NULL when there is none.
- * At most one lap. */
-const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng,
-                                struct target *const *skip, unsigned skip_n);
+/* Whom the wish leads to, first among those outside the zone to avoid; NULL when all who may serve
+ * are skipped. p->decision is set. */
+const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng, struct pick *p);
 /* Would group_pick() find anybody? By the view as it is; takes no turn. */
-bool group_has_other(const struct group *g, unsigned worker, struct target *const *skip,
-                     unsigned skip_n);
+bool group_has_other(const struct group *g, unsigned worker, const struct pick *p);
 
-/* By the view as it is: does the target's health let it serve? */
+/* By the view as it is: may the target serve? */
 bool group_lets_in(const struct group *g, unsigned worker, const struct target *t);
 /* By the view as it is: are there targets, all of them kept out by their health? */
 bool group_closed(const struct group *g, unsigned worker);

@@ -6,7 +6,8 @@
  *               ─▶ REFUSED    nobody to connect to; lease->why tells
  *
  * A connect that fails goes on to the next untried target by itself, as long as tries are left:
- * no byte of the request was written, so that is always allowed. A try with an untried target
+ * no byte of the request was written, so that is always allowed. After a try that failed, targets
+ * of another zone come first where the group's policy has any. A try with an untried target
  * left gets at most LEASE_TRY_MS, so that a black-holed zone costs 2 s, not 10.
  * lease_again() is for a link that died in use; whether the request may be sent again is
  * proxy/retry.h's decision, not this module's.
@@ -34,10 +35,13 @@ struct lease {
     enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM,
                      ERR_TLS, ERR_TLS_TIMEOUT */
     bool reused;  /* the link has served before */
-    unsigned tries; /* so far */
+    bool counted; /* in target->outstanding */
+    struct pick pick; /* hash and preferred: whoever begins the lease; the rest is the lease's */
+    unsigned tries;   /* so far */
     struct target *tried[LEASE_TRIES_MAX];
 };
 
+/* Between this and lease_begin(), l->pick.hash and .preferred may be set. */
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify);
 MUST_USE enum lease_state lease_begin(struct lease *l);
 /* The link in hand died: drop it and take the next. Tries the same target again on a new

@@ -15,10 +15,10 @@
 
 /* What all snapshots' versions of one group have in common. Snapshots hold references. */
 struct group_news {
-    _Atomic uint32_t epoch; /* raised by the checker after the state of a target has changed */
+    _Atomic uint32_t epoch; /* raised after something about a target has changed, see news.h */
     unsigned refs;          /* control thread */
     struct list node;       /* in the registry */
-    struct list changed;    /* in the checker, while the epoch is due */
+    struct list due;        /* in upstream/news.h, while the epoch is to be raised */
     char name[];
 };
 

@@ -42,9 +42,20 @@ void target_count_response(struct target_local *l, uint64_t us);
 
 struct check;
 
+/* What besides its health keeps work from a target. */
+#define TARGET_DRAINING 1u /* no new work: counts as not registered */
+#define TARGET_EJECTED  2u /* counts as unhealthy, whatever its checks say */
+
+#define TARGET_SHARE_ALL 1000 /* of its weight */
+
+/* state, flags, share and ramp are written by the control thread, which raises the group's news
+ * after that; workers look when they make their views. */
 struct target {
     uint32_t magic;
     _Atomic uint8_t state; /* enum health_state: health.state for workers */
+    _Atomic uint8_t flags;
+    _Atomic uint16_t share; /* of its weight, in 1/1000: less for one that does badly */
+    _Atomic uint16_t ramp;  /* the same, multiplied with it: less for one that has just come */
     unsigned workers;
     struct slice group; /* name of its group */
     struct addr addr;
@@ -56,12 +67,40 @@ struct target {
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */
+    /* Leases of all workers, for groups that want to know while they pick (group.h); only these
+     * pay for the line that all workers write. */
+    _Alignas(64) _Atomic uint32_t outstanding;
 };
 
 /* Any thread. Without any ordering: see group_refresh(). */
 static inline enum health_state target_state(const struct target *t)
 {
     return (enum health_state)atomic_load_explicit(&t->state, memory_order_relaxed);
+}
+
+/* The same. */
+static inline unsigned target_flags(const struct target *t)
+{
+    return atomic_load_explicit(&t->flags, memory_order_relaxed);
+}
+
+/* What is left of its weight, in 1/1000000. The same. */
+static inline uint32_t target_share(const struct target *t)
+{
+    return (uint32_t)atomic_load_explicit(&t->share, memory_order_relaxed) *
+           atomic_load_explicit(&t->ramp, memory_order_relaxed);
+}
+
+static inline uint32_t target_outstanding(const struct target *t)
+{
+    return atomic_load_explicit(&t->outstanding, memory_order_relaxed);
+}
+
+/* Control thread; the group's news is to be raised afterwards. */
+static inline void target_set_flag(struct target *t, unsigned flag, bool on)
+{
+    unsigned flags = on ? target_flags(t) | flag : target_flags(t) & ~flag;
+    atomic_store_explicit(&t->flags, (uint8_t)flags, memory_order_relaxed);
 }
 
 /* Made with no references; control thread. target_free() is for the registry. */

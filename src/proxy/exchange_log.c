@@ -74,7 +74,8 @@ static void fill(const struct exchange *x, struct access_entry *e)
         .response_us = between(x->answered_us, now_us),
         .zone = x->node_zone,
         .target_zone = x->target_zone,
-        .zone_decision = x->target_text.n ? SLICE("cross") : slice_of(NULL, 0),
+        .zone_decision =
+            x->target_text.n ? pick_decision_name(x->lease.pick.decision) : slice_of(NULL, 0),
         .tls_protocol = x->client.tls_protocol,
         .tls_cipher = x->client.tls_cipher,
         .snapshot = x->generation,

@@ -215,7 +215,8 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     };
     snapshots_init(&s->snapshots, &s->loop, s->workers_n);
     roster_init(&s->roster);
-    checker_init(&s->checker, &s->loop);
+    news_init(&s->news, &s->loop);
+    checker_init(&s->checker, &s->loop, &s->news);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -234,6 +235,7 @@ static void fini(struct server *s)
         if (s->workers[w])
             worker_close(s->workers[w]);
     checker_fini(&s->checker);
+    news_fini(&s->news);
     snapshots_fini(&s->snapshots);
     roster_fini(&s->roster);
     listeners_fini(&s->listeners);

@@ -6,39 +6,10 @@
 #include "base/log.h"
 #include "net/socket.h"
 #include "upstream/probe.h"
-#include "upstream/registry.h"
 
 #define CHECK_OBJECT_MAGIC 0x4348454b
 
 /* ---- what workers learn ---- */
-
-static void publish(struct task *t)
-{
-    struct checker *c = container_of(t, struct checker, publish);
-    if (list_empty(&c->changed) || ev_is_active(&c->pause))
-        return;
-    while (!list_empty(&c->changed)) {
-        struct group_news *news = list_first(&c->changed, struct group_news, changed);
-        list_del(&news->changed);
-        atomic_fetch_add_explicit(&news->epoch, 1, memory_order_release);
-    }
-    ev_timer_set(&c->pause, CHECKER_PUBLISH_MS / 1000.0, 0.);
-    ev_timer_start(c->loop->ev, &c->pause);
-}
-
-static void on_pause_over(struct ev_loop *ev, struct ev_timer *w, int revents)
-{
-    (void)ev, (void)revents;
-    struct checker *c = w->data;
-    loop_push(c->loop, &c->publish);
-}
-
-static void tell_workers(struct checker *c, struct group_news *news)
-{
-    if (list_empty(&news->changed))
-        list_push_back(&c->changed, &news->changed);
-    loop_push(c->loop, &c->publish);
-}
 
 static void set_health(struct target *t, struct health h)
 {
@@ -93,7 +64,7 @@ static void decide(struct check *k, enum health_result result)
     if (t->health.state == was)
         return;
     log_change(t);
-    tell_workers(k->checker, k->group->news);
+    news_raise(k->checker->news, k->group->news);
 }
 
 /* ---- how it goes on ---- */
@@ -359,24 +330,16 @@ void checker_adopt(struct checker *c, const struct group *groups, size_t groups_
 
 /* ---- life ---- */
 
-void checker_init(struct checker *c, struct loop *loop)
+void checker_init(struct checker *c, struct loop *loop, struct news *news)
 {
-    *c = (struct checker){.loop = loop};
+    *c = (struct checker){.loop = loop, .news = news};
     list_init(&c->checks);
-    list_init(&c->changed);
-    task_init(&c->publish, publish);
-    ev_timer_init(&c->pause, on_pause_over, 0., 0.);
-    c->pause.data = c;
 }
 
 void checker_fini(struct checker *c)
 {
     while (!list_empty(&c->checks))
         drop(list_first(&c->checks, struct check, node));
-    while (!list_empty(&c->changed))
-        list_del(c->changed.next);
-    ev_timer_stop(c->loop->ev, &c->pause);
-    task_cancel(&c->publish);
     free(c->fields);
     c->fields = NULL;
 }

@@ -56,7 +56,7 @@ static uint32_t scaled(uint32_t weight, uint64_t sum, uint32_t used)
     return places ? (uint32_t)places : 1;
 }
 
-static void take_weights(struct lap *l, const uint16_t *weights, size_t n)
+static void take_weights(struct lap *l, const uint32_t *weights, size_t n)
 {
     uint32_t unit = 0, used = 0;
     uint64_t sum = 0;
@@ -196,7 +196,7 @@ static void part_twins(uint32_t *sequence, uint32_t n)
     }
 }
 
-uint32_t *group_sequence(const uint16_t *weights, size_t weights_n, uint32_t *n)
+uint32_t *group_sequence(const uint32_t *weights, size_t weights_n, uint32_t *n)
 {
     struct lap l = {.shares = zalloc(weights_n, sizeof(struct share))};
     uint32_t *sequence = NULL;

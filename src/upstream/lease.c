@@ -21,22 +21,31 @@ bool lease_can_retry(const struct lease *l)
     return l->tries < tries_max(l);
 }
 
-/* A connection to a target that has just become unhealthy is not worth keeping. This comes with
- * the worker's next pick from the group; until then its keep-alive time bounds it. */
-static void close_links_of_unhealthy(const struct lease *l)
+/* One that is not checked to an end may still be well: its links are kept. */
+static bool is_out(const struct lease *l, const struct target *t)
+{
+    bool suspect = target_state(t) == HEALTH_UNHEALTHY || target_flags(t);
+    return suspect && !group_lets_in(l->group, l->up->worker, t);
+}
+
+/* A connection to a target that serves no more is not worth keeping. This comes with the worker's
+ * next pick from the group; until then its keep-alive time bounds it. */
+static void close_links_of_those_out(const struct lease *l)
 {
     for (size_t i = 0; i < l->group->members_n; i++) {
         struct target *t = l->group->members[i].target;
-        if (target_state(t) == HEALTH_UNHEALTHY && !group_lets_in(l->group, l->up->worker, t))
+        if (is_out(l, t))
             link_close_idle(t, l->up->worker);
     }
 }
 
-static const struct member *pick_untried(const struct lease *l)
+static const struct member *pick_untried(struct lease *l)
 {
     if (group_refresh(l->group, l->up->worker, &l->up->loop->rng))
-        close_links_of_unhealthy(l);
-    return group_pick(l->group, l->up->worker, &l->up->loop->rng, l->tried, l->tries);
+        close_links_of_those_out(l);
+    l->pick.skip = l->tried;
+    l->pick.skip_n = l->tries;
+    return group_pick(l->group, l->up->worker, &l->up->loop->rng, &l->pick);
 }
 
 /* Only a try that has somewhere else to go after it is cut short. */
@@ -45,7 +54,8 @@ static uint32_t connect_timeout(struct lease *l)
     uint32_t full = l->group->connect_timeout_ms;
     if (full <= LEASE_TRY_MS || !lease_can_retry(l))
         return full;
-    if (group_has_other(l->group, l->up->worker, l->tried, l->tries))
+    l->pick.skip_n = l->tries;
+    if (group_has_other(l->group, l->up->worker, &l->pick))
         return LEASE_TRY_MS;
     return full;
 }
@@ -57,14 +67,26 @@ static void choose(struct lease *l, const struct member *m)
     l->target = m->target;
     l->tried[l->tries++] = m->target;
     counter_add(&local_of(l)->in_flight, 1);
+    l->counted = l->group->counts_outstanding;
+    if (l->counted)
+        atomic_fetch_add_explicit(&l->target->outstanding, 1, memory_order_relaxed);
 }
 
 static void drop_target(struct lease *l)
 {
-    if (l->state == LEASE_READY || l->state == LEASE_WAIT)
+    bool held = l->state == LEASE_READY || l->state == LEASE_WAIT;
+    if (held && l->counted)
+        atomic_fetch_sub_explicit(&l->target->outstanding, 1, memory_order_relaxed);
+    if (held)
         counter_sub(&local_of(l)->in_flight, 1);
     l->link = NULL;
     l->state = LEASE_NONE;
+}
+
+/* The next try had better be elsewhere. */
+static void leave_zone(struct lease *l)
+{
+    l->pick.avoid_zone = l->member->zone;
 }
 
 static enum lease_state refuse(struct lease *l, enum err why)
@@ -94,6 +116,7 @@ static enum lease_state try_member(struct lease *l, const struct member *m, bool
     if (e == ERR_REFUSED)
         counter_add(&local_of(l)->connect_errors, 1);
     drop_target(l);
+    leave_zone(l);
     l->why = e;
     return LEASE_NONE;
 }
@@ -127,6 +150,7 @@ enum lease_state lease_again(struct lease *l)
     bool reused = l->reused;
     link_close(l->link);
     drop_target(l);
+    leave_zone(l);
     l->why = ERR_RESET;
     if (lease_can_retry(l) && reused && !pick_untried(l)) {
         enum lease_state s = try_member(l, last, false);
@@ -143,6 +167,7 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
     } else {
         counter_add(&local_of(l)->connect_errors, 1);
         drop_target(l);
+        leave_zone(l);
         l->why = e;
         (void)next_target(l);
     }

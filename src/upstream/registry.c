@@ -102,7 +102,7 @@ static struct group_news *add_news(struct registry *r, struct slice group)
     struct group_news *news = calloc(1, sizeof(*news) + group.n + 1);
     CHECK(news);
     memcpy(news->name, group.p, group.n);
-    list_init(&news->changed);
+    list_init(&news->due);
     list_push_back(news_bucket(r, group), &news->node);
     return news;
 }
@@ -122,7 +122,7 @@ void registry_release_news(struct group_news *news)
     if (--news->refs > 0)
         return;
     list_del(&news->node);
-    list_del(&news->changed);
+    list_del(&news->due);
     free(news);
 }
 

@@ -44,9 +44,11 @@ static struct target_local *new_locals(unsigned workers)
 struct target *target_new(struct slice group, const struct addr *addr, unsigned workers)
 {
     char text[ADDR_TEXT_MAX];
-    struct target *t = calloc(1, sizeof(*t));
+    struct target *t = aligned_alloc(_Alignof(struct target), sizeof(*t));
     CHECK(t && workers);
+    memset(t, 0, sizeof(*t));
     t->magic = TARGET_MAGIC;
+    t->share = t->ramp = TARGET_SHARE_ALL;
     t->workers = workers;
     t->group = copy_text(group);
     t->addr = *addr;

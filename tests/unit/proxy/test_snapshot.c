@@ -156,8 +156,9 @@ static void test_a_group_without_targets_is_valid(void **state)
     struct snapshot *s = snapshot_compile(c, 2);
     assert_int_equal(snapshot_bind(s, &f->registry, &f->slots, 1), OK);
     assert_int_equal(f->registry.count, 0);
-    assert_null(group_pick(&s->groups[0], 0, &rng, NULL, 0));
-    assert_null(group_pick(&s->groups[1], 1, &rng, NULL, 0));
+    struct pick anybody = {0};
+    assert_null(group_pick(&s->groups[0], 0, &rng, &anybody));
+    assert_null(group_pick(&s->groups[1], 1, &rng, &anybody));
     snapshot_free(s, &f->registry);
 }
 

@@ -19,6 +19,7 @@
 
 struct fixture {
     struct world world;
+    struct news news;
     struct checker checker;
 };
 
@@ -46,7 +47,8 @@ static void adopt(struct fixture *f)
 static void begin(struct fixture *f, const char *check, const char *targets)
 {
     world_init(&f->world, yaml(check, targets));
-    checker_init(&f->checker, &f->world.loop);
+    news_init(&f->news, &f->world.loop);
+    checker_init(&f->checker, &f->world.loop, &f->news);
     adopt(f);
 }
 
@@ -65,6 +67,7 @@ static void reload(struct fixture *f, const char *check, const char *targets)
 static void end(struct fixture *f)
 {
     checker_fini(&f->checker);
+    news_fini(&f->news);
     world_turn(&f->world, 2);
     world_fini(&f->world);
 }

@@ -18,7 +18,7 @@ struct sequence {
     uint32_t *at;
 };
 
-static struct sequence make(const uint16_t *weights, size_t n)
+static struct sequence make(const uint32_t *weights, size_t n)
 {
     struct sequence s;
     s.at = group_sequence(weights, n, &s.n);
@@ -26,7 +26,7 @@ static struct sequence make(const uint16_t *weights, size_t n)
 }
 
 /* As letters, the first target is `a`. */
-static void assert_sequence(const char *want, const uint16_t *weights, size_t n)
+static void assert_sequence(const char *want, const uint32_t *weights, size_t n)
 {
     char text[128];
     struct sequence s = make(weights, n);
@@ -39,8 +39,8 @@ static void assert_sequence(const char *want, const uint16_t *weights, size_t n)
 }
 
 #define ASSERT_SEQUENCE(want, ...)                                                                 \
-    assert_sequence((want), (const uint16_t[]){__VA_ARGS__},                                       \
-                    ARRAY_LEN(((const uint16_t[]){__VA_ARGS__})))
+    assert_sequence((want), (const uint32_t[]){__VA_ARGS__},                                       \
+                    ARRAY_LEN(((const uint32_t[]){__VA_ARGS__})))
 
 static uint32_t *counts_of(struct sequence s, size_t targets)
 {
@@ -106,7 +106,7 @@ static void test_a_weight_of_0_gets_no_place(void **state)
     (void)state;
     ASSERT_SEQUENCE("bd", 0, 3, 0, 3);
     ASSERT_SEQUENCE("b", 0, 1);
-    struct sequence s = make((const uint16_t[]){0, 0}, 2);
+    struct sequence s = make((const uint32_t[]){0, 0}, 2);
     assert_null(s.at);
     assert_int_equal(s.n, 0);
     s = make(NULL, 0);
@@ -122,7 +122,7 @@ static void test_a_heavy_target_is_spread_among_many_light_ones(void **state)
     ASSERT_SEQUENCE("abac", 2, 1, 1);
 }
 
-static void check_sequence(const uint16_t *weights, const uint32_t *reduced, size_t n)
+static void check_sequence(const uint32_t *weights, const uint32_t *reduced, size_t n)
 {
     struct sequence s = make(weights, n);
     uint32_t *counts = counts_of(s, n);
@@ -140,12 +140,12 @@ static void test_any_weights_give_exact_shares_evenly_spread(void **state)
     (void)state;
     struct rng rng = {2};
     for (int round = 0; round < 3000; round++) {
-        uint16_t weights[16];
+        uint32_t weights[16];
         uint32_t reduced[16];
         size_t n = 1 + rng_below(&rng, 15);
         uint32_t most = 1 + rng_below(&rng, round % 2 ? 6 : 60);
         for (size_t i = 0; i < n; i++)
-            reduced[i] = weights[i] = (uint16_t)rng_below(&rng, most + 1);
+            reduced[i] = weights[i] = rng_below(&rng, most + 1);
         reduced[n] = weights[n] = 1; /* so that the gcd is 1 */
         check_sequence(weights, reduced, n + 1);
     }
@@ -156,7 +156,7 @@ static void test_small_weights_never_meet_themselves_when_avoidable(void **state
 {
     (void)state;
     for (unsigned code = 1; code < 7 * 7 * 7 * 7; code++) {
-        uint16_t weights[4] = {code % 7, code / 7 % 7, code / 49 % 7, (uint16_t)(code / 343)};
+        uint32_t weights[4] = {code % 7, code / 7 % 7, code / 49 % 7, code / 343};
         struct sequence s = make(weights, 4);
         uint32_t *counts = counts_of(s, 4);
         if (s.n > 1 && twins(s) != unavoidable_twins(counts, 4, s.n))
@@ -169,10 +169,10 @@ static void test_small_weights_never_meet_themselves_when_avoidable(void **state
 static void test_a_lap_has_at_most_65536_places(void **state)
 {
     (void)state;
-    uint16_t weights[200];
+    uint32_t weights[200];
     uint64_t sum = 0;
     for (size_t i = 0; i < 200; i++)
-        sum += weights[i] = (uint16_t)(i ? 60000 + i : 1);
+        sum += weights[i] = (uint32_t)(i ? 60000 + i : 1);
     struct sequence s = make(weights, 200);
     uint32_t *counts = counts_of(s, 200);
     assert_true(s.n <= GROUP_SEQUENCE_MAX);
@@ -184,10 +184,10 @@ static void test_a_lap_has_at_most_65536_places(void **state)
     }
     free(counts);
     free(s.at);
-    s = make((const uint16_t[]){65535, 1}, 2); /* exactly at the limit: not rounded */
+    s = make((const uint32_t[]){65535, 1}, 2); /* exactly at the limit: not rounded */
     assert_int_equal(s.n, 65536);
     free(s.at);
-    s = make((const uint16_t[]){65535, 2}, 2); /* one past it */
+    s = make((const uint32_t[]){65535, 2}, 2); /* one past it */
     assert_true(s.n <= 65536);
     free(s.at);
 }
@@ -196,9 +196,9 @@ static void test_more_targets_than_places_get_one_each(void **state)
 {
     (void)state;
     const size_t n = GROUP_SEQUENCE_MAX + 5;
-    uint16_t *weights = calloc(n, sizeof(*weights));
+    uint32_t *weights = calloc(n, sizeof(*weights));
     for (size_t i = 0; i < n; i++)
-        weights[i] = (uint16_t)(1 + i % 1000);
+        weights[i] = (uint32_t)(1 + i % 1000);
     struct sequence s = make(weights, n);
     uint32_t *counts = counts_of(s, n);
     assert_int_equal(s.n, n);
@@ -228,12 +228,19 @@ static void setup(struct fixture *f, const uint16_t *weights, size_t n, unsigned
     f->group.members_n = n;
     for (size_t i = 0; i < n; i++)
         f->members[i] = (struct member){.target = &f->targets[i], .weight = weights[i]};
+    for (size_t i = 0; i < TARGETS; i++)
+        f->targets[i].share = f->targets[i].ramp = TARGET_SHARE_ALL;
+}
+
+static int number(const struct fixture *f, const struct member *m)
+{
+    return m ? (int)(m - f->members) : -1;
 }
 
 static int pick(struct fixture *f, unsigned worker, struct target *const *skip, unsigned skip_n)
 {
-    const struct member *m = group_pick(&f->group, worker, &f->rng, skip, skip_n);
-    return m ? (int)(m - f->members) : -1;
+    struct pick p = {.skip = skip, .skip_n = skip_n};
+    return number(f, group_pick(&f->group, worker, &f->rng, &p));
 }
 
 static void test_a_lap_of_picks_gives_each_target_its_weight(void **state)
@@ -312,6 +319,82 @@ static void test_nobody_is_picked_when_all_are_skipped_or_weightless(void **stat
     group_fini(&f.group);
 }
 
+/* ---- wishes ---- */
+
+static void test_targets_outside_the_zone_to_avoid_come_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, (const uint16_t[]){1, 1, 1, 0}, 4, 1);
+    f.members[0].zone = f.members[1].zone = SLICE("a");
+    f.members[2].zone = f.members[3].zone = SLICE("b");
+    for (int i = 0; i < 6; i++) {
+        struct target *skip[] = {&f.targets[0], &f.targets[2]};
+        struct pick p = {.skip = skip, .skip_n = 1, .avoid_zone = SLICE("a")};
+        assert_int_equal(number(&f, group_pick(&f.group, 0, &f.rng, &p)), 2);
+        p = (struct pick){.skip = skip, .skip_n = 2, .avoid_zone = SLICE("a")};
+        assert_int_equal(number(&f, group_pick(&f.group, 0, &f.rng, &p)), 1); /* nobody else */
+        assert_true(group_has_other(&f.group, 0, &p));
+    }
+    group_fini(&f.group);
+}
+
+static void test_the_preferred_target_is_taken_while_it_may_serve(void **state)
+{
+    (void)state;
+    static const struct config_health_check check = {.on = true};
+    struct fixture f;
+    struct group_news news = {0};
+    setup(&f, (const uint16_t[]){1, 1, 1}, 3, 1);
+    f.group.check = &check;
+    f.group.news = &news;
+    for (int i = 0; i < 3; i++)
+        f.targets[i].state = HEALTH_HEALTHY;
+    struct pick p = {.preferred = &f.members[1]};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(number(&f, group_pick(&f.group, 0, &f.rng, &p)), 1);
+        assert_int_equal(p.decision, ZONE_STICKY);
+    }
+    struct target *skip[] = {&f.targets[1]};
+    p = (struct pick){.preferred = &f.members[1], .skip = skip, .skip_n = 1};
+    assert_int_not_equal(number(&f, group_pick(&f.group, 0, &f.rng, &p)), 1);
+    assert_int_equal(p.decision, ZONE_CROSS);
+    static const struct {
+        enum health_state state;
+        unsigned flags;
+    } rows[] = {{HEALTH_UNHEALTHY, 0},
+                {HEALTH_INITIAL, 0},
+                {HEALTH_HEALTHY, TARGET_DRAINING},
+                {HEALTH_HEALTHY, TARGET_EJECTED}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        f.targets[1].state = (uint8_t)rows[i].state;
+        f.targets[1].flags = (uint8_t)rows[i].flags;
+        news.epoch++;
+        p = (struct pick){.preferred = &f.members[1]};
+        assert_int_not_equal(number(&f, group_pick(&f.group, 0, &f.rng, &p)), 1);
+        assert_int_equal(p.decision, ZONE_CROSS);
+    }
+    group_fini(&f.group);
+}
+
+static void test_shares_of_a_weight_are_in_thousandths(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, (const uint16_t[]){2, 1, 1}, 3, 1);
+    f.targets[0].share = 500; /* 1 */
+    f.targets[1].ramp = 250;  /* 1/4 */
+    f.targets[2].share = 1;
+    f.targets[2].ramp = 1; /* not out, though it rounds to nothing */
+    int counts[TARGETS] = {0};
+    for (int i = 0; i < 1251; i++)
+        counts[pick(&f, 0, NULL, 0)]++;
+    assert_int_equal(counts[0], 1000);
+    assert_int_equal(counts[1], 250);
+    assert_int_equal(counts[2], 1);
+    group_fini(&f.group);
+}
+
 /* ---- health ---- */
 
 static const struct config_health_check checked = {.on = true};
@@ -324,11 +407,19 @@ static void become(struct fixture *f, size_t i, enum health_state s)
 }
 
 struct health_row {
-    const char *states; /* a letter for each target: i, h, u; upper case: of weight 0 */
+    /* A letter for each target: i, h, u; healthy, but e: ejected, d: draining. Upper case: of
+     * weight 0. */
+    const char *states;
     bool checked, fail_open;
     const char *picked; /* who is in a lap */
     bool closed;
 };
+
+static void be(struct target *t, char what)
+{
+    t->state = what == 'u' ? HEALTH_UNHEALTHY : what == 'i' ? HEALTH_INITIAL : HEALTH_HEALTHY;
+    t->flags = what == 'e' ? TARGET_EJECTED : what == 'd' ? TARGET_DRAINING : 0;
+}
 
 static void check_health_row(const struct health_row *row)
 {
@@ -342,9 +433,7 @@ static void check_health_row(const struct health_row *row)
     f.group.check = row->checked ? &checked : NULL;
     f.group.fail_open = row->fail_open;
     for (size_t i = 0; i < n; i++)
-        f.targets[i].state = row->states[i] % 32 == 'h' % 32   ? HEALTH_HEALTHY
-                             : row->states[i] % 32 == 'u' % 32 ? HEALTH_UNHEALTHY
-                                                               : HEALTH_INITIAL;
+        be(&f.targets[i], (char)(row->states[i] | 0x20));
     bool seen[TARGETS] = {false};
     for (int i; n && (i = pick(&f, 0, NULL, 0)) >= 0 && !seen[i];)
         seen[i] = true;
@@ -371,6 +460,12 @@ static void test_who_serves_by_health(void **state)
         {"uhi", false, true, "abc", false}, {"Huu", true, true, "bc", false},
         {"Huu", true, false, "", true},     {"HHH", true, false, "", false},
         {"III", true, true, "", false},     {"", true, false, "", false},
+        {"heh", true, true, "ac", false},   {"eee", true, true, "abc", false},
+        {"eee", true, false, "", true},     {"iee", true, false, "a", false},
+        {"heh", false, true, "ac", false},  {"eee", false, true, "abc", false},
+        {"eee", false, false, "", true},    {"hdh", true, true, "ac", false},
+        {"duu", true, true, "bc", false},   {"ddd", true, true, "", false},
+        {"ddd", false, true, "", false},    {"die", true, false, "b", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         check_health_row(&rows[i]);
@@ -397,8 +492,9 @@ static void test_a_view_is_made_again_only_when_the_epoch_moves(void **state)
     become(&f, 1, HEALTH_UNHEALTHY);
     assert_int_equal(pick(&f, 0, NULL, 0), 0);
     struct target *skip[] = {&f.targets[0]};
-    assert_true(group_has_other(&f.group, 0, NULL, 0));
-    assert_false(group_has_other(&f.group, 0, skip, 1));
+    struct pick none = {0}, one = {.skip = skip, .skip_n = 1};
+    assert_true(group_has_other(&f.group, 0, &none));
+    assert_false(group_has_other(&f.group, 0, &one));
     group_fini(&f.group);
 }
 
@@ -437,6 +533,9 @@ int main(void)
         cmocka_unit_test(test_workers_begin_at_different_places),
         cmocka_unit_test(test_skipped_targets_are_passed_over),
         cmocka_unit_test(test_nobody_is_picked_when_all_are_skipped_or_weightless),
+        cmocka_unit_test(test_targets_outside_the_zone_to_avoid_come_first),
+        cmocka_unit_test(test_the_preferred_target_is_taken_while_it_may_serve),
+        cmocka_unit_test(test_shares_of_a_weight_are_in_thousandths),
         cmocka_unit_test(test_who_serves_by_health),
         cmocka_unit_test(test_a_view_is_made_again_only_when_the_epoch_moves),
         cmocka_unit_test(test_a_turn_goes_on_when_the_view_is_made_again),

@@ -354,6 +354,102 @@ static void test_our_own_shortage_is_not_tried_elsewhere(void **state)
     fleet_fini(&f);
 }
 
+static void test_a_failed_try_is_followed_by_one_in_another_zone(void **state)
+{
+    (void)state;
+    FLEET(FLEET_REFUSES, FLEET_LISTENS, FLEET_LISTENS);
+    f.members[0].zone = f.members[1].zone = SLICE("a");
+    f.members[2].zone = SLICE("b");
+    unsigned went_on = 0;
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(fleet_lease(&f, &f.lease), LEASE_READY);
+        if (f.lease.tries == 2) {
+            assert_ptr_equal(f.lease.target, f.members[2].target);
+            went_on++;
+        }
+        lease_end(&f.lease, false);
+    }
+    assert_true(went_on > 2);
+    /* A link that died in use is such a failure too. */
+    f.members[0].weight = 0;
+    f.members[1].zone = SLICE("b");
+    f.members[2].zone = SLICE("b");
+    f.members[0].zone = SLICE("a");
+    assert_int_equal(fleet_lease(&f, &f.lease), LEASE_READY);
+    enum lease_state s = lease_again(&f.lease); /* no other zone: another target */
+    assert_int_equal(s == LEASE_WAIT ? fleet_decide(&f, &f.lease) : s, LEASE_READY);
+    assert_ptr_not_equal(f.lease.target, f.lease.tried[0]);
+    lease_end(&f.lease, false);
+    fleet_fini(&f);
+}
+
+static void test_the_preferred_target_is_leased_and_left_when_it_fails(void **state)
+{
+    (void)state;
+    FLEET(FLEET_LISTENS, FLEET_REFUSES, FLEET_LISTENS);
+    for (int i = 0; i < 4; i++) {
+        lease_init(&f.lease, &f.up, &f.group, &f.notify);
+        f.lease.pick.preferred = &f.members[i % 2 ? 2 : 1];
+        clock_update(&f.loop.clock);
+        enum lease_state s = lease_begin(&f.lease);
+        assert_int_equal(s == LEASE_WAIT ? fleet_decide(&f, &f.lease) : s, LEASE_READY);
+        assert_ptr_equal(f.lease.tried[0], f.lease.pick.preferred->target);
+        assert_int_equal(f.lease.tries, i % 2 ? 1 : 2);
+        assert_int_equal(f.lease.pick.decision, i % 2 ? ZONE_STICKY : ZONE_CROSS);
+        lease_end(&f.lease, false);
+    }
+    fleet_fini(&f);
+}
+
+static void test_outstanding_leases_are_counted_only_where_wanted(void **state)
+{
+    (void)state;
+    FLEET(FLEET_LISTENS, FLEET_REFUSES);
+    struct lease two;
+    f.group.counts_outstanding = true;
+    begin();
+    assert_int_equal(
+        target_outstanding(f.members[0].target) + target_outstanding(f.members[1].target), 1);
+    assert_int_equal(fleet_decide(&f, &f.lease), LEASE_READY);
+    assert_int_equal(fleet_lease(&f, &two), LEASE_READY);
+    assert_int_equal(target_outstanding(f.members[0].target), 2);
+    assert_int_equal(target_outstanding(f.members[1].target), 0);
+    f.group.counts_outstanding = false; /* what was counted in is counted out */
+    lease_end(&f.lease, true);
+    lease_end(&f.lease, true);
+    lease_abort(&two);
+    assert_int_equal(target_outstanding(f.members[0].target), 0);
+    assert_int_equal(fleet_lease(&f, &f.lease), LEASE_READY);
+    assert_int_equal(target_outstanding(f.members[0].target), 0);
+    f.group.counts_outstanding = true;
+    lease_end(&f.lease, false);
+    assert_int_equal(target_outstanding(f.members[0].target), 0);
+    fleet_fini(&f);
+}
+
+static void test_idle_links_of_a_draining_target_are_closed_at_the_next_pick(void **state)
+{
+    (void)state;
+    FLEET(FLEET_LISTENS, FLEET_LISTENS);
+    struct group_news news = {0};
+    f.group.news = &news;
+    for (unsigned flag = TARGET_DRAINING; flag <= TARGET_EJECTED; flag *= 2) {
+        assert_int_equal(fleet_lease(&f, &f.lease), LEASE_READY);
+        struct target *out = f.lease.target;
+        lease_end(&f.lease, true);
+        assert_int_equal(counter_get(&out->local[0].idle_links), 1);
+        target_set_flag(out, flag, true);
+        news.epoch++;
+        assert_int_equal(fleet_lease(&f, &f.lease), LEASE_READY);
+        assert_ptr_not_equal(f.lease.target, out);
+        assert_int_equal(counter_get(&out->local[0].idle_links), 0);
+        target_set_flag(out, flag, false);
+        news.epoch++;
+        lease_end(&f.lease, false);
+    }
+    fleet_fini(&f);
+}
+
 #define T(name) cmocka_unit_test(test_##name)
 
 int main(void)
@@ -380,6 +476,10 @@ int main(void)
         T(an_aborted_lease_is_an_rst_for_the_target),
         T(a_link_to_a_target_that_left_the_configuration_is_not_kept),
         T(our_own_shortage_is_not_tried_elsewhere),
+        T(a_failed_try_is_followed_by_one_in_another_zone),
+        T(the_preferred_target_is_leased_and_left_when_it_fails),
+        T(outstanding_leases_are_counted_only_where_wanted),
+        T(idle_links_of_a_draining_target_are_closed_at_the_next_pick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
