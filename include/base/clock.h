@@ -22,9 +22,14 @@ void clock_update(struct clock *c);
 /* From given values: what clock_update does with what it read. */
 void clock_set(struct clock *c, uint64_t mono_us, int64_t wall_us);
 
+#define CLOCK_HTTP_DATE_BYTES 29
+
+/* Any second in the form of http_date, without a terminator. */
+void clock_format_http(char to[CLOCK_HTTP_DATE_BYTES], int64_t sec);
+
 static inline struct slice clock_http_date(const struct clock *c)
 {
-    return slice_of(c->http_date, 29);
+    return slice_of(c->http_date, CLOCK_HTTP_DATE_BYTES);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,12 @@ size_t text_hex(char *to, uint64_t v); /* lower case, no leading zeros, "0" for 
  * whole character. Control characters are escaped; bytes that are not well-formed UTF-8 become
  * \u00XX, so the result is valid JSON whatever came in. At most 6 * s.n + 2 bytes. */
 size_t text_json(char *to, size_t cap, struct slice s);
+
+/* Base64 with `-` and `_`, without padding (RFC 4648 5). Decoding takes only what encoding writes,
+ * so that each value has one text: false for any other letter, length or left-over bit; at most
+ * 3 * text.n / 4 bytes are written. */
+#define TEXT_BASE64_BYTES(n) (((n) * 4 + 2) / 3)
+size_t text_base64(char *to, const uint8_t *p, size_t n);
+bool text_from_base64(uint8_t *to, size_t *n, struct slice text);
 
 #endif

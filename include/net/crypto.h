@@ -3,6 +3,7 @@
  *
  *   crypto_ring_new   random keys of this process. A new one comes in every CRYPTO_RING_PERIOD_MS,
  *                     the oldest of CRYPTO_RING_SLOTS goes out
+ *   crypto_ring_every the same with a period and a number of slots of one's own
  *   crypto_ring_load  from a file, so that a fleet opens what any of its members sealed: one key a
  *                     line, 64 hex digits; `#` begins a comment. The first seals. Never rotated
  *
@@ -40,6 +41,8 @@ struct crypto_ring;
 
 /* now_ms: of the monotonic clock, here and below. ERR_SYSTEM: no randomness. */
 MUST_USE enum err crypto_ring_new(uint64_t now_ms, struct crypto_ring **out);
+MUST_USE enum err crypto_ring_every(uint64_t period_ms, unsigned slots, uint64_t now_ms,
+                                    struct crypto_ring **out);
 /* ERR_SYSTEM with errno: unreadable; ERR_SYNTAX, ERR_LIMIT: *line says where. */
 MUST_USE enum err crypto_ring_load(const char *path, struct crypto_ring **out, unsigned *line);
 bool crypto_ring_rotates(const struct crypto_ring *r); /* it is not from a file */

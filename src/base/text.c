@@ -143,3 +143,48 @@ size_t text_json(char *to, size_t cap, struct slice s)
     to[w++] = '"';
     return w;
 }
+
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+size_t text_base64(char *to, const uint8_t *p, size_t n)
+{
+    uint32_t held = 0;
+    unsigned bits = 0;
+    size_t w = 0;
+    for (size_t i = 0; i < n; i++) {
+        held = held << 8 | p[i];
+        for (bits += 8; bits >= 6; bits -= 6)
+            to[w++] = digits64[held >> (bits - 6) & 63];
+    }
+    if (bits)
+        to[w++] = digits64[held << (6 - bits) & 63];
+    return w;
+}
+
+static int value64(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool text_from_base64(uint8_t *to, size_t *n, struct slice text)
+{
+    uint32_t held = 0;
+    unsigned bits = 0;
+    *n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        int v = value64(text.p[i]);
+        if (v < 0)
+            return false;
+        held = held << 6 | (uint32_t)v;
+        bits += 6;
+        if (bits >= 8)
+            to[(*n)++] = (uint8_t)(held >> (bits -= 8));
+    }
+    return bits < 6 && (held & ((1u << bits) - 1)) == 0;
+}

@@ -30,6 +30,7 @@ struct slot {
 struct crypto_ring {
     atomic_uint refs;
     bool rotates;
+    uint64_t period_ms;
     unsigned slots_n;
     atomic_uint sealing; /* index of the slot */
     atomic_flag rotating;
@@ -113,16 +114,24 @@ static struct crypto_ring *new_ring(unsigned slots, bool rotates)
     return r;
 }
 
-enum err crypto_ring_new(uint64_t now_ms, struct crypto_ring **out)
+enum err crypto_ring_every(uint64_t period_ms, unsigned slots, uint64_t now_ms,
+                           struct crypto_ring **out)
 {
     struct crypto_key key;
+    CHECK(period_ms && slots);
     enum err e = random_key(&key);
     if (e != OK)
         return e;
-    *out = new_ring(CRYPTO_RING_SLOTS, true);
+    *out = new_ring(slots, true);
+    (*out)->period_ms = period_ms;
     write_slot(&(*out)->slots[0], &key, now_ms);
     crypto_wipe(&key, sizeof(key));
     return OK;
+}
+
+enum err crypto_ring_new(uint64_t now_ms, struct crypto_ring **out)
+{
+    return crypto_ring_every(CRYPTO_RING_PERIOD_MS, CRYPTO_RING_SLOTS, now_ms, out);
 }
 
 bool crypto_ring_rotates(const struct crypto_ring *r)
@@ -231,7 +240,7 @@ static void rotate(struct crypto_ring *r, uint64_t now_ms)
         return; /* another worker is at it */
     unsigned at = atomic_load_explicit(&r->sealing, memory_order_relaxed);
     uint64_t born_ms = atomic_load_explicit(&r->slots[at].born_ms, memory_order_relaxed);
-    if (older_than(r, born_ms, now_ms, CRYPTO_RING_PERIOD_MS) && random_key(&key) == OK) {
+    if (older_than(r, born_ms, now_ms, r->period_ms) && random_key(&key) == OK) {
         at = (at + 1) % r->slots_n;
         write_slot(&r->slots[at], &key, now_ms);
         atomic_store_explicit(&r->sealing, at, memory_order_release);
@@ -247,7 +256,7 @@ enum err crypto_ring_seal(struct crypto_ring *r, uint64_t now_ms, struct crypto_
         unsigned at = atomic_load_explicit(&r->sealing, memory_order_acquire);
         if (!read_slot(&r->slots[at], out, &born_ms))
             continue; /* a whole lap was missed: look again */
-        if (i || !older_than(r, born_ms, now_ms, CRYPTO_RING_PERIOD_MS))
+        if (i || !older_than(r, born_ms, now_ms, r->period_ms))
             return OK;
         rotate(r, now_ms);
     }
@@ -262,9 +271,9 @@ enum crypto_found crypto_ring_open(struct crypto_ring *r, uint64_t now_ms,
         uint64_t born_ms;
         if (!read_slot(&r->slots[i], out, &born_ms) ||
             memcmp(out->name, name, CRYPTO_NAME_BYTES) != 0 ||
-            older_than(r, born_ms, now_ms, (uint64_t)CRYPTO_RING_SLOTS * CRYPTO_RING_PERIOD_MS))
+            older_than(r, born_ms, now_ms, r->slots_n * r->period_ms))
             continue;
-        bool fresh = !older_than(r, born_ms, now_ms, CRYPTO_RING_PERIOD_MS);
+        bool fresh = !older_than(r, born_ms, now_ms, r->period_ms);
         return i == sealing && fresh ? CRYPTO_FOUND_SEALING : CRYPTO_FOUND_OLDER;
     }
     crypto_wipe(out, sizeof(*out));

@@ -58,6 +58,9 @@ static void test_every_day_of_years_agrees_with_the_c_library(void **state)
         strftime(clf, sizeof(clf), "%d/%b/%Y:%H:%M:%S +0000", &tm);
         clock_set(&c, 1, (int64_t)t * SECOND);
         assert_texts(&c, http, iso, clf);
+        char any[CLOCK_HTTP_DATE_BYTES];
+        clock_format_http(any, t);
+        assert_memory_equal(any, http, sizeof(any));
     }
 }
 

@@ -233,6 +233,52 @@ static void test_json_with_too_little_room_is_cut_between_characters(void **stat
     }
 }
 
+/* RFC 4648 10, in the alphabet of its section 5 and without padding. */
+static void test_base64_is_that_of_the_rfc(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},         {"f", "Zg"},         {"fo", "Zm8"},
+        {"foo", "Zm9v"},  {"foob", "Zm9vYg"},  {"fooba", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xfe", "-__-"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[16];
+        uint8_t back[16];
+        size_t in = strlen(rows[i][0]), n = text_base64(text, (const uint8_t *)rows[i][0], in);
+        assert_int_equal(n, TEXT_BASE64_BYTES(in));
+        assert_true(slice_eq(slice_of(text, n), slice_str(rows[i][1])));
+        assert_true(text_from_base64(back, &n, slice_str(rows[i][1])));
+        assert_int_equal(n, in);
+        assert_memory_equal(back, rows[i][0], in);
+    }
+}
+
+/* Of all texts of two and three letters, exactly those that encoding writes are taken. */
+static void test_base64_takes_only_what_it_would_write(void **state)
+{
+    (void)state;
+    size_t taken[4] = {0};
+    for (size_t len = 1; len <= 3; len++)
+        for (uint32_t v = 0; v < 1u << (7 * len); v++) {
+            char text[3] = {(char)(v & 127), (char)(v >> 7 & 127), (char)(v >> 14)}, again[4];
+            uint8_t bytes[2];
+            size_t n;
+            if (!text_from_base64(bytes, &n, slice_of(text, len)))
+                continue;
+            taken[len]++;
+            assert_int_equal(text_base64(again, bytes, n), len);
+            assert_memory_equal(again, text, len);
+        }
+    assert_int_equal(taken[1], 0);
+    assert_int_equal(taken[2], 256);
+    assert_int_equal(taken[3], 65536);
+    uint8_t bytes[4];
+    size_t n;
+    assert_false(text_from_base64(bytes, &n, SLICE("Zg==")));
+    assert_false(text_from_base64(bytes, &n, SLICE("Zm9\xff")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_json_of_every_two_and_three_byte_sequence),
         cmocka_unit_test(test_json_of_four_byte_sequences_at_the_edges_of_unicode),
         cmocka_unit_test(test_json_with_too_little_room_is_cut_between_characters),
+        cmocka_unit_test(test_base64_is_that_of_the_rfc),
+        cmocka_unit_test(test_base64_takes_only_what_it_would_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
