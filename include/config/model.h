@@ -252,6 +252,7 @@ enum config_algorithm {
 
 struct config_group_attributes {
     enum config_algorithm algorithm;
+    uint32_t deregistration_delay_ms; /* work in flight on a target that left is cut then */
     uint32_t retries; /* further targets or tries after the first */
     bool fail_open;   /* no healthy target: use all */
 };

@@ -126,6 +126,8 @@ void exchange_gone(struct exchange *x);
 void exchange_timeout(struct exchange *x);
 /* The connection is to be cut at once (deadline of a stop or of a removed listener). */
 void exchange_cut(struct exchange *x, enum reason why);
+/* Its target has left and had its time: 502 if there is still time, never another target. */
+void exchange_deregistered(struct exchange *x);
 
 /* ---- from the back ---- */
 

@@ -50,6 +50,10 @@ void proxy_accept(struct proxy *p, unsigned slot, int fd, const struct addr *pee
 void proxy_refuse(struct proxy *p, unsigned slot, int fd, const struct addr *peer,
                   const struct addr *local, enum reason why);
 
+/* The target has left and its deregistration delay is over: what this worker has in flight to it is
+ * cut. Nothing happens when it has come back meanwhile. */
+void proxy_deregister(struct proxy *p, struct target *t);
+
 /* Graceful stop: idle sessions close now, others after their request; TCP sessions live on until
  * the deadline. */
 void proxy_stop(struct proxy *p);

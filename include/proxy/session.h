@@ -17,13 +17,18 @@
 #define SESSION_LINGER_BYTES (256u * 1024)
 #define SESSION_PEER_BYTES 64
 
+/* May end the exchange, but does nothing else to the session. */
+typedef void session_visitor(struct exchange *x, void *ctx);
+
 struct session {
     uint32_t magic;
     unsigned slot; /* of its listener */
     struct proxy *proxy;
     struct conn *conn;
     struct endpoint front; /* front.x: the exchange being served, or NULL */
-    void (*cut)(struct session *s); /* of a front with more than one exchange; else NULL */
+    /* Of a front with more than one exchange; else NULL. */
+    void (*cut)(struct session *s);
+    void (*visit)(struct session *s, session_visitor *visitor, void *ctx);
     struct task task;
     struct timer timer; /* all deadlines of the connection and of its exchange */
     bool ending;        /* no further request: stop, removed listener, too old */
@@ -59,6 +64,9 @@ struct snapshot *session_snapshot(const struct session *s);
 
 /* Over now, whatever it is doing. */
 void session_cut(struct session *s);
+
+/* Every exchange that it has now. */
+void session_visit(struct session *s, session_visitor *visitor, void *ctx);
 
 /* What an exchange is to know of its client. */
 struct exchange_client session_client(struct session *s);

@@ -5,6 +5,7 @@
 #define SERVER_SERVER_H
 
 #include "server/admin.h"
+#include "server/departures.h"
 #include "server/publish.h"
 #include "server/reload.h"
 #include "server/signals.h"
@@ -21,6 +22,7 @@ struct server {
     struct snapshots snapshots;
     struct roster roster; /* the newest; each snapshot has its own */
     struct news news;
+    struct departures departures;
     struct checker checker;
     struct listeners listeners;
     struct publish publish;

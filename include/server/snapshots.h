@@ -33,6 +33,8 @@ void snapshots_discard(struct snapshots *s, struct snapshot *next);
 void snapshots_publish(struct snapshots *s, struct snapshot *next);
 /* All of them have, and listen. */
 void snapshots_served(struct snapshots *s);
+/* Frees targets that nobody names any more. */
+void snapshots_sweep(struct snapshots *s);
 /* One worker has let go of an old one. */
 void snapshots_released(struct snapshots *s, struct snapshot *old);
 

@@ -22,7 +22,7 @@ struct stats_target {
     uint64_t codes[ARRAY_LEN(((struct target_local *)0)->codes)];
 };
 
-/* In ELB's words; both are constant text. */
+/* In ELB's words; both are constant text. g is not looked at for a target that has left. */
 struct stats_health {
     struct slice state, reason; /* reason: empty when there is nothing to explain */
 };

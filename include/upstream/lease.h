@@ -47,6 +47,11 @@ MUST_USE enum lease_state lease_begin(struct lease *l);
 /* The link in hand died: drop it and take the next. Tries the same target again on a new
  * connection when no other is left and the dead link was a reused one. */
 MUST_USE enum lease_state lease_again(struct lease *l);
+/* Does it count as in flight to the target now? */
+static inline bool lease_holds(const struct lease *l, const struct target *t)
+{
+    return l->target == t && (l->state == LEASE_READY || l->state == LEASE_WAIT);
+}
 /* Are there tries left at all? */
 bool lease_can_retry(const struct lease *l);
 /* Gives back what is held. reusable: both halves finished cleanly. Idempotent. */

@@ -41,6 +41,7 @@ struct target_local {
 void target_count_response(struct target_local *l, uint64_t us);
 
 struct check;
+struct departure;
 
 /* What besides its health keeps work from a target. */
 #define TARGET_DRAINING 1u /* no new work: counts as not registered */
@@ -64,6 +65,7 @@ struct target {
     unsigned refs;               /* live snapshots that name it; control thread only */
     struct health health;        /* the checker's; control thread only */
     struct check *check;         /* the same; NULL: nobody checks it */
+    struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */

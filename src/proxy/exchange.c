@@ -480,16 +480,22 @@ static void abort_with(struct exchange *x, enum reason why, enum end end)
     finish(x, end);
 }
 
-void exchange_up_failed(struct exchange *x, enum reason why)
+/* An answer of our own, if there is still time for one. */
+static void fail(struct exchange *x, enum reason why)
 {
-    x->close_client = true;
-    x->up_closed = true;
     if (x->head_given) {
         abort_with(x, why, END_ABORT);
         return;
     }
     close_back(x, END_ABORT);
     reply(x, why);
+}
+
+void exchange_up_failed(struct exchange *x, enum reason why)
+{
+    x->close_client = true;
+    x->up_closed = true;
+    fail(x, why);
 }
 
 void exchange_gone(struct exchange *x)
@@ -500,6 +506,14 @@ void exchange_gone(struct exchange *x)
 void exchange_cut(struct exchange *x, enum reason why)
 {
     abort_with(x, why, END_ABORT);
+}
+
+void exchange_deregistered(struct exchange *x)
+{
+    if (x->raw)
+        exchange_cut(x, REASON_TARGET_DEREGISTERED);
+    else
+        fail(x, REASON_TARGET_DEREGISTERED);
 }
 
 /* Who kept us waiting? */
@@ -644,10 +658,5 @@ void exchange_back_failed(struct exchange *x, enum reason why, bool any_byte_wri
         try_again(x);
         return;
     }
-    if (x->head_given) {
-        abort_with(x, why, END_ABORT);
-        return;
-    }
-    close_back(x, END_ABORT);
-    reply(x, why);
+    fail(x, why);
 }

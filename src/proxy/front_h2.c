@@ -649,6 +649,16 @@ static void cut(struct session *s)
     end_session(f, false);
 }
 
+static void visit(struct session *s, session_visitor *visitor, void *ctx)
+{
+    struct front_h2 *f = container_of(s, struct front_h2, s);
+    list_each(n, tmp, &f->streams) {
+        struct exchange *x = list_entry(n, struct front_stream, node)->ep.x;
+        if (x)
+            visitor(x, ctx);
+    }
+}
+
 void front_h2_begin(struct session *s)
 {
     struct front_h2 *f = container_of(s, struct front_h2, s);
@@ -665,6 +675,7 @@ void front_h2_begin(struct session *s)
     s->task.run = front_run;
     s->front.ops = NULL;
     s->cut = cut;
+    s->visit = visit;
     if (h2_session_init(&f->h2, chunks_of(f), &p->limits, &settings, now_of(f)) != OK) {
         session_close(s, false);
         return;

@@ -146,6 +146,25 @@ void proxy_adopt(struct proxy *p, struct snapshot *s)
         maybe_released(p, old);
 }
 
+/* ---- a target that has left ---- */
+
+static void cut_if_there(struct exchange *x, void *target)
+{
+    if (lease_holds(&x->lease, target))
+        exchange_deregistered(x);
+}
+
+void proxy_deregister(struct proxy *p, struct target *t)
+{
+    if (atomic_load_explicit(&t->generation, memory_order_relaxed) >= p->snapshot->generation)
+        return;
+    list_each(n, tmp, &p->session_list)
+    {
+        session_visit(list_entry(n, struct session, node), cut_if_there, t);
+    }
+    link_close_idle(t, p->worker);
+}
+
 /* ---- connections ---- */
 
 static bool is_http(const struct proxy *p, unsigned slot)

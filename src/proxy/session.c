@@ -117,6 +117,14 @@ void session_cut(struct session *s)
         session_close(s, false);
 }
 
+void session_visit(struct session *s, session_visitor *visitor, void *ctx)
+{
+    if (s->visit)
+        s->visit(s, visitor, ctx);
+    else if (s->front.x)
+        visitor(s->front.x, ctx);
+}
+
 struct snapshot *session_snapshot(const struct session *s)
 {
     return s->held ? s->held : s->proxy->snapshot;

@@ -67,6 +67,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     outputs_attach(&outputs, &s->outputs, &s->log);
     s->outputs = outputs;
     log_adjust(next->config->log.level, next->config->log.format);
+    departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     for (unsigned w = 0; w < s->workers_n; w++)

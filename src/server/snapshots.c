@@ -12,7 +12,7 @@ static bool has_unnamed(const struct registry *r)
     return false;
 }
 
-static void sweep(struct snapshots *s)
+void snapshots_sweep(struct snapshots *s)
 {
     registry_sweep(&s->registry);
     loop_timer(s->loop, &s->sweep_timer, has_unnamed(&s->registry) ? SNAPSHOTS_SWEEP_MS : 0);
@@ -22,7 +22,7 @@ static void on_sweep_due(struct task *t)
 {
     struct snapshots *s = container_of(t, struct snapshots, sweep_task);
     if (timer_take(&s->sweep_timer))
-        sweep(s);
+        snapshots_sweep(s);
 }
 
 /* ---- snapshots ---- */
@@ -65,7 +65,7 @@ static void let_go(struct snapshots *s, struct snapshot *old)
 {
     s->live--;
     snapshot_free(old, &s->registry);
-    sweep(s);
+    snapshots_sweep(s);
 }
 
 void snapshots_released(struct snapshots *s, struct snapshot *old)

@@ -41,6 +41,8 @@ void stats_target(const struct target *t, struct stats_target *out)
 
 struct stats_health stats_health(const struct target *t, const struct group *g, bool used)
 {
+    if (t->departure)
+        return (struct stats_health){SLICE("draining"), SLICE("Target.DeregistrationInProgress")};
     if (!used)
         return (struct stats_health){SLICE("unused"), SLICE("Target.NotInUse")};
     if (!g->check)

@@ -107,7 +107,17 @@ static void write_target(struct strbuf *b, const struct member *m, const struct 
     strbuf_str(b, "}");
 }
 
-static void write_group(struct strbuf *b, const struct group *g, const struct config_group *c)
+static void write_leaving(struct strbuf *b, const struct group *g, const struct departures *d)
+{
+    list_each(n, next, &d->all) {
+        const struct departure *e = list_entry(n, struct departure, node);
+        if (!e->returned && slice_eq(e->member.target->group, g->name))
+            write_target(b, &e->member, g, true);
+    }
+}
+
+static void write_group(struct strbuf *b, const struct group *g, const struct config_group *c,
+                        const struct departures *d)
 {
     item(b);
     strbuf_str(b, "{");
@@ -117,15 +127,17 @@ static void write_group(struct strbuf *b, const struct group *g, const struct co
     strbuf_str(b, "[");
     for (size_t i = 0; i < g->members_n; i++)
         write_target(b, &g->members[i], g, c->used);
+    write_leaving(b, g, d);
     strbuf_str(b, "]}");
 }
 
-static void write_groups(struct strbuf *b, const struct snapshot *now)
+static void write_groups(struct strbuf *b, const struct server *s)
 {
+    const struct snapshot *now = s->snapshots.current;
     key(b, "groups");
     strbuf_str(b, "[");
     for (size_t i = 0; i < now->groups_n; i++)
-        write_group(b, &now->groups[i], &now->config->groups[i]);
+        write_group(b, &now->groups[i], &now->config->groups[i], &s->departures);
     strbuf_str(b, "]");
 }
 
@@ -211,7 +223,7 @@ void stats_json_write(const struct server *s, struct strbuf *out)
     strbuf_str(out, "{");
     write_process(out, s);
     write_listeners(out, s);
-    write_groups(out, s->snapshots.current);
+    write_groups(out, s);
     write_gauges(out, s);
     write_reasons(out, s);
     write_tally(out, "reloads", &s->reload.reloads);

@@ -170,6 +170,26 @@ static void write_target_in_flight(struct strbuf *b, const struct group *g, cons
     end(b, target_in_flight(m->target));
 }
 
+static void write_leaving(struct strbuf *b, const struct departures *d,
+                          void (*write)(struct strbuf *, const struct group *,
+                                        const struct member *))
+{
+    list_each(n, next, &d->all) {
+        const struct departure *e = list_entry(n, struct departure, node);
+        const struct group named = {.name = e->member.target->group};
+        if (!e->returned)
+            write(b, &named, &e->member);
+    }
+}
+
+static void write_leaving_health(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    begin(b, "target_health");
+    target_labels(b, g, m);
+    label(b, "state", stats_health(m->target, g, true).state);
+    end(b, 1);
+}
+
 static void write_target_health(struct strbuf *b, const struct snapshot *now)
 {
     family(b, "target_health", "gauge", "1 for the state that a target is in.");
@@ -192,13 +212,17 @@ static void each_target(struct strbuf *b, const struct snapshot *now,
             write(b, &now->groups[i], &now->groups[i].members[j]);
 }
 
-static void write_targets(struct strbuf *b, const struct snapshot *now)
+static void write_targets(struct strbuf *b, const struct server *s)
 {
+    const struct snapshot *now = s->snapshots.current;
     family(b, "target_requests_total", "counter", "Answers of targets, by class of status.");
     each_target(b, now, write_target_codes);
+    write_leaving(b, &s->departures, write_target_codes);
     family(b, "target_in_flight", "gauge", "Requests and TCP connections at a target.");
     each_target(b, now, write_target_in_flight);
+    write_leaving(b, &s->departures, write_target_in_flight);
     write_target_health(b, now);
+    write_leaving(b, &s->departures, write_leaving_health);
 }
 
 /* ---- groups ---- */
@@ -299,7 +323,7 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     write_listeners(out, &l);
     free(l.names);
     free(l.sums);
-    write_targets(out, s->snapshots.current);
+    write_targets(out, s);
     write_groups(out, s->snapshots.current);
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
            s->snapshots.serving);

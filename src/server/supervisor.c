@@ -217,6 +217,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     roster_init(&s->roster);
     news_init(&s->news, &s->loop);
     checker_init(&s->checker, &s->loop, &s->news);
+    departures_init(&s->departures, s);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -236,6 +237,7 @@ static void fini(struct server *s)
             worker_close(s->workers[w]);
     checker_fini(&s->checker);
     news_fini(&s->news);
+    departures_fini(&s->departures);
     snapshots_fini(&s->snapshots);
     roster_fini(&s->roster);
     listeners_fini(&s->listeners);

@@ -41,6 +41,12 @@ static void begin_to_listen(struct worker *w, struct worker_command *c)
     answer(c);
 }
 
+static void deregister(struct worker *w, struct worker_command *c)
+{
+    proxy_deregister(&w->proxy, c->target);
+    answer(c);
+}
+
 static void answer_when_stopped(struct worker *w)
 {
     if (!w->stopping)
@@ -87,9 +93,9 @@ static void quit(struct worker *w, struct worker_command *c)
 static void carry_out(struct message *m)
 {
     static void (*const orders[])(struct worker *, struct worker_command *) = {
-        [WORKER_ADOPT] = adopt, [WORKER_LISTEN] = begin_to_listen,
-        [WORKER_STOP] = stop,   [WORKER_CUT] = cut,
-        [WORKER_QUIT] = quit,
+        [WORKER_ADOPT] = adopt,           [WORKER_LISTEN] = begin_to_listen,
+        [WORKER_DEREGISTER] = deregister, [WORKER_STOP] = stop,
+        [WORKER_CUT] = cut,               [WORKER_QUIT] = quit,
     };
     struct worker_command *c = container_of(m, struct worker_command, message);
     orders[c->order](c->worker, c);

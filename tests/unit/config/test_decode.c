@@ -348,7 +348,8 @@ static void test_target_groups_are_checked(void **state)
         {"{name: g, targets: [], attributes: {zone_policy: @{order: [a]}}}", "is not built"},
         {"{name: g, targets: [], attributes: {@stickiness: {type: lb_cookie}}}", "is not built"},
         {"{name: g, targets: [], attributes: {retries: @11}}", "a number from 0 to 10; default 2"},
-        {"{name: g, targets: [], attributes: {@deregistration_delay: 8d}}", "not built"},
+        {"{name: g, targets: [], attributes: {deregistration_delay: @8d}}",
+         "expected a duration"},
         {"{name: g, targets: [], attributes: {@health_check: {}}}", "a key of target_groups"},
     };
     check_rows(rows, ARRAY_LEN(rows), "target_groups:\n  - {name: app, targets: []}\n  - ",
