@@ -145,6 +145,7 @@ struct config_listener_attributes {
     enum config_xff xff_header_processing;
     bool http2; /* by ALPN on https listeners */
     bool h2c; /* HTTP/2 by prior knowledge on a plain listener */
+    bool http2_websockets; /* RFC 8441 */
     bool xff_client_port;
     bool drop_invalid_header_fields;
     bool preserve_host_header;

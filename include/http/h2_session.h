@@ -36,6 +36,7 @@
 
 #include "base/err.h"
 #include "base/flow.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "http/fields.h"
 #include "http/limits.h"
@@ -68,6 +69,8 @@ struct h2_settings {
     bool client;
     uint32_t streams; /* open at the same time; server only, as `resets` */
     struct h2_budget resets, controls;
+    struct rng *websockets; /* extended CONNECT (RFC 8441) is offered, and this makes the keys of
+                               the handshakes with targets; NULL: it is not */
 };
 
 #define H2_SETTINGS_DEFAULT                                                                        \
@@ -115,7 +118,8 @@ struct h2_event {
     bool end;                 /* the peer's side of the stream is over */
     int32_t id;               /* HEAD */
     struct h2_stream *stream; /* DATA, TRAILERS, HEAD of an answer: NULL: not accepted */
-    /* HEAD: an HTTP/1.1 head for the gate, valid until the next feed or pull. TRAILERS: lines for
+    /* HEAD: an HTTP/1.1 head for the gate, valid until the next feed or pull; an extended CONNECT
+     * to websocket stands there as the upgrade that it means. TRAILERS: lines for
      * validate_trailers(). DATA: within the bytes that were fed. An answer without a length is
      * chunked, and until close when it ended with its head. */
     struct slice bytes;

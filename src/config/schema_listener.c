@@ -128,6 +128,7 @@ static const struct schema_key attribute_keys[] = {
      .meaning = "HTTP/2 to clients that ask for it over TLS (ALPN)",
      SCHEMA_AT(config_listener_attributes, http2)},
     HTTP_SWITCH("h2c", h2c, "HTTP/2 by prior knowledge, without TLS, beside HTTP/1"),
+    HTTP_SWITCH("http2_websockets", http2_websockets, "WebSockets over HTTP/2 (RFC 8441), which ALB has not"),
     {.name = "desync_mitigation_mode",
      .type = SCHEMA_WORD,
      .def = "defensive",

@@ -6,7 +6,7 @@
 #define FIELD_COST  32 /* RFC 9113 6.5.2 */
 #define BOMB_FACTOR 4  /* a list of that many times the limit ends the connection */
 #define FIRST_BYTES 2048
-#define FIXED_LINES 64 /* request line and framing, without what the client chose of them */
+#define FIXED_LINES 160 /* request line and framing, without what the client chose of them */
 
 void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
                      enum h2_fields_kind kind)
@@ -130,6 +130,8 @@ static struct h2_fields_value *pseudo_of(struct h2_fields *f, struct slice name)
         return &f->authority;
     if (slice_eq(name, SLICE(":scheme")))
         return &f->scheme;
+    if (slice_eq(name, SLICE(":protocol")) && f->websockets)
+        return &f->protocol;
     return NULL;
 }
 
@@ -172,15 +174,44 @@ static enum err put_status_line(struct h2_fields *f)
     return OK;
 }
 
+/* 16 random octets in base64 (RFC 6455 4.1): 21 digits of 6 bits and one of 2, then padding. */
+static void make_key(char *key, struct rng *rng)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int i = 0; i < 21; i++)
+        key[i] = digits[rng_below(rng, 64)];
+    key[21] = digits[rng_below(rng, 4) << 4];
+    key[22] = key[23] = '=';
+}
+
+static void put_upgrade(struct h2_fields *f)
+{
+    char key[24];
+    make_key(key, f->websockets);
+    put_line(f, SLICE("Connection"), SLICE("Upgrade"));
+    put_line(f, SLICE("Upgrade"), SLICE("websocket"));
+    put_line(f, SLICE("Sec-WebSocket-Key"), slice_of(key, sizeof(key)));
+}
+
+static bool is_upgrade(const struct h2_fields *f)
+{
+    return slice_ieq(value_of(f, f->protocol), SLICE("websocket")) &&
+           slice_eq(value_of(f, f->method), SLICE("CONNECT"));
+}
+
 /* RFC 9113 8.3.1, 8.5. CONNECT is written down so that the gate refuses it with its own status. */
 static enum err put_request_line(struct h2_fields *f)
 {
     struct slice method = value_of(f, f->method), path = value_of(f, f->path);
     struct slice authority = value_of(f, f->authority);
+    f->upgrade = is_upgrade(f);
+    if (f->upgrade)
+        method = SLICE("GET");
     bool connect = slice_eq(method, SLICE("CONNECT"));
-    if (connect && !path.n)
+    if (connect && (!path.n || f->protocol.n))
         path = authority;
-    else if (connect || !scheme_is_ours(value_of(f, f->scheme)))
+    else if (connect || (f->protocol.n && !f->upgrade) ||
+             !scheme_is_ours(value_of(f, f->scheme)))
         return ERR_SYNTAX;
     if (!token(method) || !path.n || (!connect && path.p[0] != '/' && path.p[0] != '*'))
         return ERR_SYNTAX;
@@ -189,6 +220,8 @@ static enum err put_request_line(struct h2_fields *f)
     put(to, SLICE(" HTTP/1.1\r\n"));
     if (authority.n)
         put_line(f, SLICE("Host"), authority);
+    if (f->upgrade)
+        put_upgrade(f);
     return OK;
 }
 
@@ -243,6 +276,8 @@ static enum err add_field(struct h2_fields *f, struct slice name, struct slice v
         return ERR_SYNTAX;
     if (f->kind != H2_FIELDS_TRAILERS && !f->text && put_first_line(f) != OK)
         return ERR_SYNTAX;
+    if (f->upgrade && (id == FIELD_CONTENT_LENGTH || slice_eq(name, SLICE("sec-websocket-key"))))
+        return ERR_SYNTAX;
     f->cut = f->cut || !fits(f, name, value);
     if (f->cut)
         return OK;
@@ -283,7 +318,7 @@ static bool wants_zero_length(const struct h2_fields *f)
 
 static void put_framing(struct h2_fields *f, bool end)
 {
-    if (f->has_length)
+    if (f->has_length || f->upgrade)
         return;
     if (!end)
         put_line(f, SLICE("transfer-encoding"), SLICE("chunked"));

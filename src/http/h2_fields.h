@@ -5,6 +5,7 @@
  *   fields, as they are              ─▶ lines;  cookie crumbs ─▶ one line (RFC 9113 8.2.3)
  *   no length although a body comes  ─▶ "transfer-encoding: chunked"
  *   :status                          ─▶ "HTTP/1.1 200 "
+ *   CONNECT, :protocol websocket     ─▶ "GET /a HTTP/1.1", "Upgrade: websocket" (RFC 8441 5)
  *
  * What could not be written down without getting another meaning is malformed (RFC 9113 8.2, 8.3):
  * CR, LF or NUL, white space around a value, upper case, fields of the connection, a second Host.
@@ -17,6 +18,7 @@
 
 #include "base/chunk.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "http/head.h"
 #include "http/limits.h"
 #include "http/status.h"
@@ -31,9 +33,11 @@ struct h2_fields {
     struct chunkpool *pool;
     const struct limits *limits;
     struct chunk *pseudo, *text, *cookie;
-    struct h2_fields_value method, path, authority, scheme, status;
+    struct h2_fields_value method, path, authority, scheme, protocol, status;
+    struct rng *websockets; /* set after begin; NULL: no extended CONNECT */
     uint64_t listed_bytes; /* RFC 9113 6.5.2: names, values and 32 for each field */
     enum h2_fields_kind kind;
+    bool upgrade; /* an extended CONNECT to websocket */
     bool has_length;
     bool cut;       /* beyond the limits: what came later is left out */
     bool malformed; /* for good */

@@ -15,6 +15,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     (void)ng;
     struct h2_private *p = user;
     h2_fields_begin(&p->fields, p->pool, p->fields.limits, kind_of(p, frame));
+    p->fields.websockets = p->websockets;
     return 0;
 }
 

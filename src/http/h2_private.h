@@ -30,6 +30,7 @@ struct h2_private {
     bool client;
     struct chunkpool *pool;
     struct h2_fields fields;
+    struct rng *websockets;
     struct h2_bucket resets, controls;
     struct h2_event *ev; /* of the feed that runs */
 

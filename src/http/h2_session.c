@@ -176,9 +176,10 @@ static bool greet(struct h2_private *p, const struct h2_settings *settings)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, l->request_head + l->headers * 32},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}, /* last: only where it is offered */
     };
-    return nghttp2_submit_settings(p->ng, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries)) == 0 &&
-           set_window(p);
+    size_t n = ARRAY_LEN(entries) - !settings->websockets;
+    return nghttp2_submit_settings(p->ng, NGHTTP2_FLAG_NONE, entries, n) == 0 && set_window(p);
 }
 
 enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const struct limits *limits,
@@ -195,6 +196,7 @@ enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const str
     p->pool = pool;
     p->fields.pool = pool;
     p->fields.limits = limits;
+    p->websockets = settings->websockets;
     p->client = settings->client;
     p->left = settings->client ? 0 : PREFACE_BYTES;
     h2_bucket_init(&p->resets, settings->resets, now_ms);

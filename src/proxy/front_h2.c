@@ -42,8 +42,12 @@ struct front_stream {
     struct timer timer;
     struct list node;
     size_t uncredited; /* octets of body for which the stream got no credit back */
+    struct flow early; /* of a tunnel that is not open yet */
+    bool detached;     /* over on the wire, while the tunnel's target still takes */
     struct reapable reapable;
 };
+
+static void stream_close(struct front_stream *st);
 
 size_t front_h2_bytes(void)
 {
@@ -130,7 +134,7 @@ static void release_credit(struct front_h2 *f, size_t n)
 static void credit_stream(struct front_stream *st)
 {
     struct exchange *x = st->ep.x;
-    size_t held = flow_bytes(&x->up), taken = st->uncredited - held;
+    size_t held = flow_bytes(&x->up) + flow_bytes(&st->early), taken = st->uncredited - held;
     if (!flow_room(&x->up, chunks_of(st->front)))
         return;
     st->uncredited = held;
@@ -175,6 +179,22 @@ static uint32_t text_bytes(const struct field *fields, uint32_t n)
     return (uint32_t)bytes;
 }
 
+/* Something waits for a tunnel that is open now. */
+static bool has_early(const struct front_stream *st)
+{
+    return st->ep.x->raw && (flow_bytes(&st->early) || st->early.ended);
+}
+
+/* The handshake with the target is ours; RFC 8441 5 has no such field. Returns how many stay. */
+static uint32_t without_accept(struct field *fields, uint32_t n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!slice_ieq(fields[i].name, SLICE("sec-websocket-accept")))
+            fields[kept++] = fields[i];
+    return kept;
+}
+
 static void send_head(struct endpoint *ep)
 {
     struct front_stream *st = stream_of(ep);
@@ -191,7 +211,9 @@ static void send_head(struct endpoint *ep)
     struct field *fields = (struct field *)(void *)store->data;
     CHECK(forward_response_fields(&x->resp, &c, length, fields, cap, &n) == OK);
     x->sent_head_bytes += text_bytes(fields, n);
-    if (x->resp.interim)
+    if (x->resp.upgrade_websocket)
+        h2_session_respond(&f->h2, &st->wire, 200, fields, without_accept(fields, n), &x->down);
+    else if (x->resp.interim)
         h2_session_inform(&f->h2, &st->wire, x->resp.status, fields, n);
     else
         h2_session_respond(&f->h2, &st->wire, x->resp.status, fields, n,
@@ -208,6 +230,8 @@ static void wake(struct endpoint *ep, unsigned what)
         h2_session_wake(&f->h2, &st->wire, &x->down_trailers);
     if (what & WAKE_ROOM)
         credit_stream(st);
+    if (has_early(st))
+        loop_push(loop_of(f), &st->task);
     mark(f);
     for (int i = 0; i < PULLS && !f->running && x->down.lent.n >= LENT_BYTES; i++)
         if (!send_frames(f))
@@ -239,10 +263,46 @@ static void close_stream(struct endpoint *ep, enum end end)
         h2_session_reset(&f->h2, &st->wire, code_of(end));
     release_credit(f, st->uncredited);
     st->uncredited = 0;
+    flow_clear(&st->early, chunks_of(f));
+    if (st->detached)
+        stream_close(st);
     mark(f);
 }
 
 static const struct endpoint_ops ops = {send_head, wake, close_stream};
+
+/* ---- tunnels ---- */
+
+/* What the client sends before the target has agreed waits; its window bounds it. */
+static void keep_early(struct front_stream *st, struct slice bytes, bool end)
+{
+    struct chunkpool *chunks = chunks_of(st->front);
+    if (bytes.n)
+        flow_lend(&st->early, chunks, bytes);
+    flow_settle(&st->early, chunks);
+    st->uncredited += bytes.n;
+    if (end)
+        flow_end(&st->early);
+}
+
+static void open_tunnel(struct front_stream *st)
+{
+    struct exchange *x = st->ep.x;
+    struct chunkpool *chunks = chunks_of(st->front);
+    struct iovec iov[FLOW_IOV_MAX];
+    int n = flow_peek(&st->early, iov, FLOW_IOV_MAX);
+    for (int i = 0; i < n; i++)
+        flow_lend(&x->up, chunks, slice_of(iov[i].iov_base, iov[i].iov_len));
+    flow_settle(&x->up, chunks);
+    if (st->early.ended)
+        flow_end(&x->up);
+    flow_clear(&st->early, chunks);
+    flow_init(&st->early);
+    exchange_progress(x);
+    exchange_up(x);
+    if (st->ep.x)
+        credit_stream(st);
+}
 
 /* ---- streams ---- */
 
@@ -251,6 +311,8 @@ static void stream_run(struct task *t)
     struct front_stream *st = container_of(t, struct front_stream, task);
     if (timer_take(&st->timer) && st->ep.x)
         exchange_timeout(st->ep.x);
+    if (st->ep.x && has_early(st))
+        open_tunnel(st);
 }
 
 static void stream_reap(struct reapable *r)
@@ -291,6 +353,10 @@ static void close_streams(struct front_h2 *f)
     struct h2_stream *wire;
     while ((wire = h2_session_next_closed(&f->h2))) {
         struct front_stream *st = container_of(wire, struct front_stream, wire);
+        if (st->ep.x && st->ep.x->raw && wire->peer_ended && wire->ended) {
+            st->detached = true;
+            continue;
+        }
         if (st->ep.x && wire->peer_reset)
             exchange_gone(st->ep.x);
         else if (st->ep.x)
@@ -360,8 +426,10 @@ static void take_head(struct front_h2 *f, const struct h2_event *ev)
         exchange_reject(x, why);
         return;
     }
-    if (ev->end)
+    if (ev->end || x->req.upgrade_websocket)
         flow_end(&x->up);
+    if (ev->end && x->req.upgrade_websocket)
+        flow_end(&st->early);
     exchange_request(x);
     if (st->ep.x)
         f->waiting = st;
@@ -369,7 +437,7 @@ static void take_head(struct front_h2 *f, const struct h2_event *ev)
 
 static bool too_large(const struct exchange *x, size_t n)
 {
-    return x->up.total_bytes + n > x->listener->root->limits.body_bytes;
+    return !x->raw && x->up.total_bytes + n > x->listener->root->limits.body_bytes;
 }
 
 static void take_body(struct front_stream *st, struct slice bytes, bool end)
@@ -406,10 +474,13 @@ static void take_data(struct front_h2 *f, const struct h2_event *ev)
 {
     struct front_stream *st = stream_of_event(f, ev);
     credit_connection(f, ev->bytes.n);
-    if (st && st->ep.x && !st->ep.x->up_closed) {
-        f->waiting = NULL;
+    if (!st || !st->ep.x || st->ep.x->up_closed)
+        return;
+    f->waiting = NULL;
+    if (st->ep.x->req.upgrade_websocket && (!st->ep.x->raw || has_early(st)))
+        keep_early(st, ev->bytes, ev->end);
+    else
         take_body(st, ev->bytes, ev->end);
-    }
 }
 
 static void take_trailers(struct front_h2 *f, const struct h2_event *ev)
@@ -668,6 +739,7 @@ void front_h2_begin(struct session *s)
         .streams = l->http2_streams,
         .resets = {l->http2_resets, l->http2_resets / 6 + 1},
         .controls = {l->http2_control_frames, l->http2_control_frames / 5 + 1},
+        .websockets = session_listener(s)->config->attributes.http2_websockets ? &p->loop->rng : NULL,
     };
     CHECK(!s->front.x);
     memset((char *)f + sizeof(f->s), 0, sizeof(*f) - sizeof(f->s));
