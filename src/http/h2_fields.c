@@ -6,7 +6,8 @@
 #define FIELD_COST  32 /* RFC 9113 6.5.2 */
 #define BOMB_FACTOR 4  /* a list of that many times the limit ends the connection */
 #define FIRST_BYTES 2048
-#define FIXED_LINES 160 /* request line and framing, without what the client chose of them */
+#define FIXED_LINES 64 /* request line and framing, without what the client chose of them */
+#define UPGRADE_LINES 100
 
 void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
                      enum h2_fields_kind kind)
@@ -266,7 +267,8 @@ static size_t stored_bytes(const struct h2_fields *f)
 static bool fits(const struct h2_fields *f, struct slice name, struct slice value)
 {
     return stored_bytes(f) + name.n + value.n <=
-           most_bytes(f) + 4 * (uint64_t)f->limits->headers + FIXED_LINES;
+           most_bytes(f) + 4 * (uint64_t)f->limits->headers + FIXED_LINES +
+               (f->upgrade ? UPGRADE_LINES : 0);
 }
 
 static enum err add_field(struct h2_fields *f, struct slice name, struct slice value)

@@ -145,6 +145,8 @@ static enum err feed(struct owner *o, struct slice in, size_t step)
 static struct owner *run(struct slice in, size_t step)
 {
     struct h2_settings settings = H2_SETTINGS_DEFAULT;
+    struct rng rng = {1};
+    settings.websockets = &rng;
     struct owner *o = calloc(1, sizeof(*o));
     size_t n = 1;
     CHECK(o);

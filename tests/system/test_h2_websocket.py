@@ -64,8 +64,8 @@ class Tunnel:
 def start(tenbin, origins):
     made = []
 
-    def begin(script=echo_frames, text=ON, **keywords):
-        app = origins(script)
+    def begin(script=echo_frames, text=ON, receive_buffer=None, **keywords):
+        app = origins(script, receive_buffer=receive_buffer)
         web = tenbin(text, app=app.address)
         made.append(Tunnel(web.port(), **keywords))
         return web, app, made[-1]
@@ -163,7 +163,7 @@ def test_a_slow_target_gets_all_that_was_sent_before_the_end(start):
         time.sleep(1)
         peer.wait_for_end()
 
-    web, app, t = start(script)
+    web, app, t = start(script, receive_buffer=4096)
     assert t.head()[0] == 200
     body = bytes(60000)
     t.send(body, end=True)

@@ -157,14 +157,18 @@ static const char *said(struct peer *p)
     return last;
 }
 
-static struct peer *greeted(void)
+static struct peer *greet(struct peer *p)
 {
-    struct peer *p = peer_new();
     wire_preface(&p->in);
     wire_frame(&p->in, SETTINGS, ACK, 0, NULL, 0);
     feed(p);
     (void)said(p);
     return p;
+}
+
+static struct peer *greeted(void)
+{
+    return greet(peer_new());
 }
 
 static void assert_ends_with(struct peer *p, const char *goaway, enum reason why)
@@ -197,6 +201,41 @@ static void test_a_request_becomes_the_head_that_the_gate_takes(void **state)
     WIRE_HEAD(&p->in, 1, WHOLE, GET_A, "accept", "*/*", "x-a", "");
     feed(p);
     assert_string_equal(events(p), "<HEAD 1 END GET /a HTTP/1.1|Host: x.com|accept: */*|x-a: ||>");
+    peer_free(p);
+}
+
+#define UPGRADE                                                                                    \
+    ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/a",              \
+        ":authority", "x.com"
+
+static void test_an_extended_connect_is_written_as_the_upgrade_that_it_means(void **state)
+{
+    (void)state;
+    struct rng rng = {7};
+    struct h2_settings settings = H2_SETTINGS_DEFAULT;
+    settings.websockets = &rng;
+    struct peer *p = greet(peer_new_with(&settings));
+    WIRE_HEAD(&p->in, 1, END_HEADERS, UPGRADE, "sec-websocket-version", "13");
+    feed(p);
+    const char *text = events(p);
+    const char *key = strstr(text, "Sec-WebSocket-Key: ");
+    assert_non_null(key);
+    assert_memory_equal(key + 19 + 22, "==|sec-websocket-version: 13||>", 31);
+    assert_memory_equal(text,
+                        "<HEAD 1 GET /a HTTP/1.1|Host: x.com|Connection: Upgrade|Upgrade: "
+                        "websocket|Sec-WebSocket-Key: ",
+                        key + 19 - text);
+    peer_free(p);
+}
+
+static void test_where_it_is_not_offered_an_extended_connect_is_malformed(void **state)
+{
+    (void)state;
+    struct peer *p = greeted();
+    WIRE_HEAD(&p->in, 1, END_HEADERS, UPGRADE);
+    feed(p);
+    assert_string_equal(events(p), "");
+    assert_resets(p, "RST 1 1");
     peer_free(p);
 }
 
@@ -1181,6 +1220,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_becomes_the_head_that_the_gate_takes),
+        cmocka_unit_test(test_an_extended_connect_is_written_as_the_upgrade_that_it_means),
+        cmocka_unit_test(test_where_it_is_not_offered_an_extended_connect_is_malformed),
         cmocka_unit_test(test_crumbs_of_cookies_are_joined),
         cmocka_unit_test(test_a_body_without_a_length_becomes_chunked),
         cmocka_unit_test(test_a_length_is_kept_and_no_body_is_a_length_of_zero),
