@@ -31,16 +31,16 @@ enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
 
 struct tls_ctx;
 struct group_news;
+struct balancer;
+struct balance_ops;
 
 struct view {
-    _Alignas(64) bool built; /* workers move their cursors at every pick: a cache line each */
+    _Alignas(64) bool built;
     bool closed;             /* there are targets, but their health keeps all of them out */
     uint8_t serving;         /* a bit for each enum health_state that is let in */
     uint32_t epoch;          /* of the group's news when it was made */
-    uint32_t members_n;      /* how many different ones may be picked */
-    uint32_t n;              /* length of the sequence; 0: nobody may be picked */
-    uint32_t cursor;         /* starts at random, so that workers do not move in step */
-    uint32_t *sequence;      /* indices of members */
+    uint32_t members_n;      /* how many may be picked */
+    struct balancer *balancer; /* of those; NULL: nobody */
 };
 
 struct group {
@@ -55,6 +55,7 @@ struct group {
     const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
     struct tls_ctx *check_tls; /* of those checks, as tls */
     bool fail_open;
+    const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     bool counts_outstanding; /* leases count in target->outstanding */
     struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;
@@ -65,7 +66,8 @@ struct group {
 
 #define GROUP_SEQUENCE_MAX 65536
 
-/* Gives the group its views and zeroes the rest, which is the caller's to fill in. */
+/* Gives the group its views and round robin, and zeroes the rest, which is the caller's to fill
+ * in. */
 void group_init(struct group *g, unsigned workers);
 void group_fini(struct group *g); /* frees the views */
 

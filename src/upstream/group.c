@@ -3,12 +3,13 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "upstream/balance.h"
 #include "upstream/registry.h"
 
 void group_init(struct group *g, unsigned workers)
 {
     size_t bytes = workers * sizeof(struct view);
-    *g = (struct group){.workers = workers};
+    *g = (struct group){.workers = workers, .balance = &balance_round_robin};
     g->views = aligned_alloc(_Alignof(struct view), bytes);
     CHECK(workers && g->views);
     memset(g->views, 0, bytes);
@@ -17,7 +18,7 @@ void group_init(struct group *g, unsigned workers)
 void group_fini(struct group *g)
 {
     for (unsigned w = 0; w < g->workers; w++)
-        free(g->views[w].sequence);
+        balance_free(g->views[w].balancer);
     free(g->views);
     g->views = NULL;
 }
@@ -63,37 +64,37 @@ static uint32_t weight_of(const struct member *m)
     return share ? (uint32_t)share : 1;
 }
 
-/* Each state is read once: what changes meanwhile comes with the next epoch. */
-static void build_view(const struct group *g, struct view *v)
+/* Who is in, by weight. Each state is read once: what changes meanwhile comes with the next epoch.
+ */
+static unsigned weigh(const struct group *g, struct view *v, uint32_t *weights)
 {
-    uint32_t *weights = calloc(g->members_n + 1, sizeof(*weights));
     uint8_t *states = calloc(g->members_n + 1, sizeof(*states));
-    CHECK(weights && states);
-    unsigned seen = states_of(g, states), serving = let_in(g, seen);
+    CHECK(states);
+    unsigned seen = states_of(g, states);
+    v->serving = (uint8_t)let_in(g, seen);
     v->members_n = 0;
     for (size_t i = 0; i < g->members_n; i++) {
-        if (!(serving & states[i]))
+        if (!(v->serving & states[i]))
             continue;
         weights[i] = weight_of(&g->members[i]);
         v->members_n++;
     }
-    free(v->sequence);
-    v->sequence = group_sequence(weights, g->members_n, &v->n);
-    v->serving = (uint8_t)serving;
-    v->closed = seen && v->n == 0;
     free(states);
-    free(weights);
+    return seen;
 }
 
-/* The turn goes on where it was, as far as there is such a place. */
-static void place_cursor(struct view *v, struct rng *rng)
+static void build_view(const struct group *g, unsigned worker, struct rng *rng)
 {
-    if (v->n == 0)
-        v->cursor = 0;
-    else if (!v->built)
-        v->cursor = rng_below(rng, v->n);
-    else
-        v->cursor %= v->n;
+    struct view *v = &g->views[worker];
+    struct balancer *before = v->balancer;
+    uint32_t *weights = calloc(g->members_n + 1, sizeof(*weights));
+    CHECK(weights);
+    unsigned seen = weigh(g, v, weights);
+    struct balance_set set = {g->members, g->members_n, weights, worker};
+    v->balancer = v->members_n ? g->balance->build(&set, before, rng) : NULL;
+    v->closed = seen && v->members_n == 0;
+    balance_free(before);
+    free(weights);
 }
 
 static uint32_t epoch_of(const struct group *g)
@@ -108,8 +109,7 @@ bool group_refresh(struct group *g, unsigned worker, struct rng *rng)
     uint32_t epoch = epoch_of(g);
     if (v->built && v->epoch == epoch)
         return false;
-    build_view(g, v);
-    place_cursor(v, rng);
+    build_view(g, worker, rng);
     v->epoch = epoch;
     v->built = true;
     return true;
@@ -132,25 +132,6 @@ bool group_closed(const struct group *g, unsigned worker)
 
 /* ---- picks ---- */
 
-static const struct member *next_in_turn(const struct group *g, struct view *v)
-{
-    const struct member *m = &g->members[v->sequence[v->cursor]];
-    v->cursor = v->cursor + 1 < v->n ? v->cursor + 1 : 0;
-    return m;
-}
-
-/* At most one lap. */
-static const struct member *allowed_in_turn(const struct group *g, struct view *v,
-                                            const struct pick *p)
-{
-    for (uint32_t i = 0; i < v->n; i++) {
-        const struct member *m = next_in_turn(g, v);
-        if (pick_allows(p, m))
-            return m;
-    }
-    return NULL;
-}
-
 static bool may_prefer(const struct group *g, const struct view *v, const struct pick *p)
 {
     return p->preferred && lets_in(g, v, p->preferred->target) && pick_allows(p, p->preferred);
@@ -163,11 +144,13 @@ const struct member *group_pick(struct group *g, unsigned worker, struct rng *rn
     p->decision = may_prefer(g, v, p) ? ZONE_STICKY : ZONE_CROSS;
     if (p->decision == ZONE_STICKY)
         return p->preferred;
-    const struct member *m = allowed_in_turn(g, v, p);
+    if (!v->balancer)
+        return NULL;
+    const struct member *m = v->balancer->ops->pick(v->balancer, p, rng);
     if (m || p->avoid_zone.n == 0)
         return m;
     p->avoid_zone.n = 0;
-    return allowed_in_turn(g, v, p);
+    return v->balancer->ops->pick(v->balancer, p, rng);
 }
 
 bool group_has_other(const struct group *g, unsigned worker, const struct pick *p)
@@ -176,8 +159,10 @@ bool group_has_other(const struct group *g, unsigned worker, const struct pick *
     struct pick anywhere = {.skip = p->skip, .skip_n = p->skip_n};
     if (v->members_n > p->skip_n)
         return true;
-    for (uint32_t i = 0; i < v->n; i++)
-        if (pick_allows(&anywhere, &g->members[v->sequence[i]]))
+    for (size_t i = 0; i < g->members_n && v->members_n; i++) {
+        const struct member *m = &g->members[i];
+        if (m->weight && lets_in(g, v, m->target) && pick_allows(&anywhere, m))
             return true;
+    }
     return false;
 }
