@@ -704,15 +704,30 @@ def test_curl_uploads_and_downloads(h2, tmp_path):
     assert (tmp_path / "got").read_bytes() == pattern(5 << 20)
 
 
+@pytest.mark.release
+@pytest.mark.limit(120)
+def test_curl_moves_100_megabytes_each_way(h2, tmp_path):
+    web, app, _ = h2(o.reply(answer_with_length), client=False)
+    size = 100 << 20
+    with open(tmp_path / "big", "wb") as big:
+        for _ in range(100):
+            big.write(pattern(1 << 20))
+    run("curl", "-sS", "--fail", "--http2-prior-knowledge", "-T", f"{tmp_path}/big", "-o", f"{tmp_path}/got",
+        f"http://127.0.0.1:{web.port()}/", seconds=100)
+    assert (tmp_path / "got").stat().st_size == size
+    run("cmp", tmp_path / "big", tmp_path / "got")
+
+
 def test_nghttp_gets_many_paths_at_once(h2):
     web, app, _ = h2(o.reply(lambda r: o.response(pattern(100000))), client=False)
     out = run("nghttp", "-n", "-s", *(f"http://127.0.0.1:{web.port()}/{i}" for i in range(20)))
     assert out.count(" 200 ") == 20
 
 
-@pytest.mark.parametrize("streams", [1, 32, 128])
+@pytest.mark.parametrize("streams", [1, 32, 128, 256])
 def test_h2load_loses_nothing(h2, streams):
-    web, app, _ = h2(o.reply(lambda r: o.response(pattern(2000))), client=False)
+    web, app, _ = h2(o.reply(lambda r: o.response(pattern(2000))), client=False,
+                     text=H2 + f"limits: {{http2_streams: {streams}}}\n")
     out = run("h2load", "-n", "1000", "-c", "2", "-m", str(streams), f"http://127.0.0.1:{web.port()}/")
     assert "1000 succeeded, 0 failed, 0 errored" in out
 
