@@ -95,6 +95,10 @@ struct config_access_log {
     uint32_t flush_ms;
 };
 
+struct config_health_check_log {
+    struct config_sink sink; /* CONFIG_OUTPUT_OFF unless configured */
+};
+
 struct config_admin {
     struct addr listen; /* loopback or unix; AF_UNSPEC: off, the default */
     struct config_pos pos;
@@ -339,6 +343,7 @@ struct config {
     struct config_keys keys;
     struct config_log log;
     struct config_access_log access_log;
+    struct config_health_check_log health_check_log;
     struct config_admin admin;
     struct config_listener *listeners; /* at least one */
     size_t listeners_n;

@@ -10,6 +10,7 @@
 struct outputs {
     struct log_output *errors;
     struct log_output *access; /* NULL: off */
+    struct log_output *checks; /* the same */
 };
 
 /* `next` shares with `now` what did not change. ERR_SYSTEM: `why` says it, nothing is open. */

@@ -5,6 +5,7 @@
 #define SERVER_SERVER_H
 
 #include "server/admin.h"
+#include "server/check_log.h"
 #include "server/departures.h"
 #include "server/publish.h"
 #include "server/reload.h"
@@ -24,6 +25,7 @@ struct server {
     struct news news;
     struct departures departures;
     struct checker checker;
+    struct check_log check_log;
     struct listeners listeners;
     struct publish publish;
     struct reload reload;

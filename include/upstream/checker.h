@@ -23,8 +23,20 @@
 
 #define CHECKER_SPREAD_MS 1000
 
+/* How one check ended. Lives until the call returns. */
+struct check_report {
+    const struct group *group;
+    struct addr addr; /* that was asked */
+    int64_t began_wall_us;
+    uint64_t took_us;
+    enum health_result result;
+    uint16_t status; /* 0: there was none */
+};
+
 struct checker {
     struct loop *loop;
+    void (*report)(void *ctx, const struct check_report *r); /* each check; NULL: to nobody */
+    void *report_ctx;
     struct limits limits;
     struct field *fields; /* parse scratch, limits.headers long */
     struct list checks;
@@ -47,6 +59,8 @@ struct check {
     struct task task;
     struct timer due, deadline;
     uint64_t next_ms; /* when it is due; 0: never was */
+    uint64_t began_us;
+    int64_t began_wall_us;
     struct conn *conn;
     enum check_step step;
     const char *why; /* static; NULL: the result says it all */

@@ -189,11 +189,23 @@ static const struct schema_key access_log_keys[] = {
     SCHEMA_END,
 };
 
+static void need_path(struct schema_ctx *x, const struct yaml_tree_node *node, const char *log)
+{
+    if (!yaml_tree_get(node, "path"))
+        report_error(x->report, node->pos, "%s: the key \"path\" is missing: where to?", log);
+}
+
 static void check_access_log(struct schema_ctx *x, const struct yaml_tree_node *node, void *to)
 {
     (void)to;
-    if (!yaml_tree_get(node, "path"))
-        report_error(x->report, node->pos, "access_log: the key \"path\" is missing: where to?");
+    need_path(x, node, "access_log");
+}
+
+static void check_health_check_log(struct schema_ctx *x, const struct yaml_tree_node *node,
+                                   void *to)
+{
+    (void)to;
+    need_path(x, node, "health_check_log");
 }
 
 static const struct schema_key other_log_keys[] = {
@@ -202,6 +214,17 @@ static const struct schema_key other_log_keys[] = {
      .built = SCHEMA_NOT_BUILT,
      .def = "off",
      .meaning = "a file, stdout, stderr or off"},
+    SCHEMA_END,
+};
+
+static const struct schema_key health_check_log_keys[] = {
+    {.name = "path",
+     .type = SCHEMA_CUSTOM,
+     .def = "off",
+     .decode = decode_sink,
+     .expected = "a file's name, stdout, stderr or off",
+     .meaning = "a file, stdout, stderr or off",
+     SCHEMA_AT(config_health_check_log, sink)},
     SCHEMA_END,
 };
 
@@ -353,9 +376,10 @@ const struct schema_key schema_root_keys[] = {
      .meaning = "one line a client connection"},
     {.name = "health_check_log",
      .type = SCHEMA_MAP,
-     .built = SCHEMA_NOT_BUILT,
-     .keys = other_log_keys,
-     .meaning = "one line a health check"},
+     .keys = health_check_log_keys,
+     .check = check_health_check_log,
+     .meaning = "one line a health check, with the fields of ELB's",
+     SCHEMA_AT(config, health_check_log)},
     {.name = "admin",
      .type = SCHEMA_MAP,
      .keys = admin_keys,

@@ -25,6 +25,9 @@ enum err outputs_open(struct outputs *next, const struct outputs *now, const str
     enum err e = open_one(&next->errors, now->errors, &c->log.sink, "log", why);
     if (e == OK)
         e = open_one(&next->access, now->access, &c->access_log.sink, "access_log", why);
+    if (e == OK)
+        e = open_one(&next->checks, now->checks, &c->health_check_log.sink, "health_check_log",
+                     why);
     if (e != OK)
         outputs_discard(next, now);
     return e;
@@ -36,6 +39,8 @@ void outputs_discard(struct outputs *next, const struct outputs *now)
         log_output_close(next->errors);
     if (next->access != now->access)
         log_output_close(next->access);
+    if (next->checks != now->checks)
+        log_output_close(next->checks);
     *next = (struct outputs){0};
 }
 
@@ -47,6 +52,8 @@ void outputs_attach(const struct outputs *next, const struct outputs *now, struc
     }
     if (next->access && next->access != now->access)
         log_writer_attach(w, next->access);
+    if (next->checks && next->checks != now->checks)
+        log_writer_attach(w, next->checks);
 }
 
 void outputs_retire(const struct outputs *old, const struct outputs *now, struct log_writer *w)
@@ -55,4 +62,6 @@ void outputs_retire(const struct outputs *old, const struct outputs *now, struct
         log_writer_retire(w, old->errors);
     if (old->access && old->access != now->access)
         log_writer_retire(w, old->access);
+    if (old->checks && old->checks != now->checks)
+        log_writer_retire(w, old->checks);
 }

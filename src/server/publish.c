@@ -66,6 +66,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     p->old = s->outputs;
     outputs_attach(&outputs, &s->outputs, &s->log);
     s->outputs = outputs;
+    line_log_configure(&s->check_log.lines, outputs.checks);
     log_adjust(next->config->log.level, next->config->log.format);
     departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);

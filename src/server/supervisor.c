@@ -218,6 +218,9 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     news_init(&s->news, &s->loop);
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
+    check_log_init(&s->check_log, &s->loop, &s->log);
+    s->checker.report = check_log_write;
+    s->checker.report_ctx = &s->check_log;
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -238,6 +241,7 @@ static void fini(struct server *s)
     checker_fini(&s->checker);
     news_fini(&s->news);
     departures_fini(&s->departures);
+    line_log_fini(&s->check_log.lines);
     snapshots_fini(&s->snapshots);
     roster_fini(&s->roster);
     listeners_fini(&s->listeners);
@@ -271,6 +275,7 @@ static void serve(struct server *s, struct snapshot *first, struct outputs outpu
         give_up("no thread can be started");
     publish_begin(&s->publish, first, outputs, on_started);
     loop_run(&s->loop);
+    line_log_stop(&s->check_log.lines);
     join_threads(s);
 }
 

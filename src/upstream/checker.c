@@ -53,10 +53,32 @@ static void complain(struct checker *c)
     log_warning("health checks are left out: no descriptor or port is free");
 }
 
+static struct addr addr_of(const struct check *k)
+{
+    struct addr a = k->target->addr;
+    if (k->group->check->port)
+        addr_set_port(&a, k->group->check->port);
+    return a;
+}
+
+static void report(const struct check *k, enum health_result result)
+{
+    const struct checker *c = k->checker;
+    struct check_report r = {.group = k->group,
+                             .addr = addr_of(k),
+                             .began_wall_us = k->began_wall_us,
+                             .took_us = c->loop->clock.now_us - k->began_us,
+                             .result = result,
+                             .status = k->status};
+    if (c->report)
+        c->report(c->report_ctx, &r);
+}
+
 static void decide(struct check *k, enum health_result result)
 {
     struct target *t = k->target;
     enum health_state was = t->health.state;
+    report(k, result);
     hang_up(k);
     if (result == HEALTH_RESULT_INTERNAL)
         complain(k->checker);
@@ -184,9 +206,7 @@ static void plan_next(struct check *k)
 static enum err open_conn(struct check *k)
 {
     int fd;
-    struct addr to = k->target->addr;
-    if (k->group->check->port)
-        addr_set_port(&to, k->group->check->port);
+    struct addr to = addr_of(k);
     enum err e = socket_connect(&to, &fd);
     if (e != OK)
         return e;
@@ -197,6 +217,8 @@ static enum err open_conn(struct check *k)
 static void begin(struct check *k)
 {
     k->step = CHECK_CONNECTING;
+    k->began_us = k->checker->loop->clock.now_us;
+    k->began_wall_us = k->checker->loop->clock.wall_us;
     k->why = NULL;
     k->interims = 0;
     k->status = 0;
