@@ -27,12 +27,13 @@ struct member {
 };
 
 /* How connections to the targets of a group speak: chooses the back endpoint. */
-enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1 };
+enum group_wire { GROUP_WIRE_RAW, GROUP_WIRE_H1, GROUP_WIRE_H2 };
 
 struct tls_ctx;
 struct group_news;
 struct balancer;
 struct balance_ops;
+struct link_ops;
 
 struct view {
     _Alignas(64) bool built;
@@ -46,6 +47,7 @@ struct view {
 struct group {
     struct slice name;
     enum group_wire wire;
+    const struct link_ops *link_ops; /* of a wire that has some, see link.h; else NULL */
     struct tls_ctx *tls; /* of connections to its targets; NULL: plain. Not the group's to free */
     uint32_t tls_timeout_ms; /* of the handshake */
     uint64_t generation; /* of its snapshot */

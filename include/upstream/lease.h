@@ -32,8 +32,9 @@ struct lease {
                                     not to be used once the exchange has let go of that */
     struct target *target;       /* of the present try; its in-flight count keeps it alive */
     struct link *link;
+    struct list waiting; /* in the link's list, while WAIT */
     enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM,
-                     ERR_TLS, ERR_TLS_TIMEOUT */
+                     ERR_TLS, ERR_TLS_TIMEOUT, ERR_UNSUPPORTED it speaks otherwise, ERR_RESET */
     bool reused;  /* the link has served before */
     bool counted; /* in target->outstanding */
     struct pick pick; /* hash and preferred: whoever begins the lease; the rest is the lease's */
@@ -44,8 +45,9 @@ struct lease {
 /* Between this and lease_begin(), l->pick.hash and .preferred may be set. */
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify);
 MUST_USE enum lease_state lease_begin(struct lease *l);
-/* The link in hand died: drop it and take the next. Tries the same target again on a new
- * connection when no other is left and the dead link was a reused one. */
+/* The link in hand died, or did not want the request: drop it and take the next. Tries the same
+ * target again on a new connection when no other is left and the link was a reused or shared one.
+ */
 MUST_USE enum lease_state lease_again(struct lease *l);
 /* Does it count as in flight to the target now? */
 static inline bool lease_holds(const struct lease *l, const struct target *t)
@@ -59,7 +61,8 @@ void lease_end(struct lease *l, bool reusable);
 /* The same, and the target sees an RST. */
 void lease_abort(struct lease *l);
 
-/* From the link's task: the connect was decided. */
+/* From the link's task: the connect was decided. ERR_AGAIN: all its slots went to others that
+ * waited for it. */
 void lease_link_done(struct lease *l, struct link *k, enum err e);
 
 #endif

@@ -26,7 +26,7 @@
 extern const uint32_t target_bucket_us[TARGET_BUCKETS - 1];
 
 struct target_local {
-    _Alignas(64) struct list idle; /* of struct link, warmest first */
+    _Alignas(64) struct list idle; /* of struct link with a free slot, warmest first */
     struct counter idle_links;
     struct counter in_flight; /* leases: requests, or TCP connections */
     struct counter requests;
@@ -35,6 +35,8 @@ struct target_local {
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
     struct tls_resume resume; /* only this worker looks at it */
+    struct list dialing;      /* of struct link that leases may wait for together */
+    uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
 };
 
 /* That worker only. */

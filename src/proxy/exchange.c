@@ -532,7 +532,8 @@ static enum reason guilty(const struct exchange *x)
 static bool peers_took(const struct exchange *x)
 {
     bool client = conn_peer_took(x->client.conn);
-    bool target = x->lease.link && conn_peer_took(x->lease.link->conn);
+    bool own = x->lease.link && !x->lease.link->ops;
+    bool target = own && conn_peer_took(x->lease.link->conn);
     return client || target;
 }
 

@@ -3,6 +3,7 @@
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify)
 {
     *l = (struct lease){.up = up, .group = g, .notify = notify};
+    list_init(&l->waiting);
 }
 
 static struct target_local *local_of(const struct lease *l)
@@ -102,10 +103,10 @@ static enum lease_state ready(struct lease *l, struct link *k, bool reused)
     return l->state = LEASE_READY;
 }
 
-/* One try at one member: a warm link if it may be one, else a new connection. */
-static enum lease_state try_member(struct lease *l, const struct member *m, bool warm)
+/* To the member that was chosen: a warm link if it may be one, else a new connection. */
+static enum lease_state reach(struct lease *l, bool warm)
 {
-    choose(l, m);
+    const struct member *m = l->member;
     l->state = LEASE_WAIT;
     struct link *k = warm ? link_take_idle(l->up, m->target, m->link_key) : NULL;
     if (k)
@@ -119,6 +120,12 @@ static enum lease_state try_member(struct lease *l, const struct member *m, bool
     leave_zone(l);
     l->why = e;
     return LEASE_NONE;
+}
+
+static enum lease_state try_member(struct lease *l, const struct member *m, bool warm)
+{
+    choose(l, m);
+    return reach(l, warm);
 }
 
 /* Member after member until one is ready or connecting, or nobody is left. */
@@ -143,16 +150,36 @@ enum lease_state lease_begin(struct lease *l)
     return next_target(l);
 }
 
+/* Links of a target that left the configuration, or that does not serve, are not kept. */
+static bool still_wanted(const struct lease *l)
+{
+    uint64_t newest = atomic_load_explicit(&l->target->generation, memory_order_relaxed);
+    return newest >= l->up->generation && group_lets_in(l->group, l->up->worker, l->target);
+}
+
+/* Whatever became of this lease, others may have slots of the same link. */
+static void drop_link(struct lease *l, bool reusable)
+{
+    if (l->state == LEASE_WAIT)
+        link_leave(l->link, l);
+    else if (l->link->ops)
+        link_give_back(l->link, l->group->keep_alive_ms, still_wanted(l));
+    else if (reusable && still_wanted(l))
+        link_put_idle(l->link, l->group->keep_alive_ms);
+    else
+        link_close(l->link);
+}
+
 enum lease_state lease_again(struct lease *l)
 {
     CHECK(l->state == LEASE_READY);
     const struct member *last = l->member;
-    bool reused = l->reused;
-    link_close(l->link);
+    bool again = l->reused || l->link->ops;
+    drop_link(l, false);
     drop_target(l);
     leave_zone(l);
     l->why = ERR_RESET;
-    if (lease_can_retry(l) && reused && !pick_untried(l)) {
+    if (lease_can_retry(l) && again && !pick_untried(l)) {
         enum lease_state s = try_member(l, last, false);
         return s == LEASE_NONE ? refuse(l, l->why) : s;
     }
@@ -164,6 +191,9 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
     CHECK(l->state == LEASE_WAIT && l->link == k);
     if (e == OK) {
         (void)ready(l, k, false);
+    } else if (e == ERR_AGAIN) {
+        if (reach(l, true) == LEASE_NONE)
+            (void)next_target(l);
     } else {
         counter_add(&local_of(l)->connect_errors, 1);
         drop_target(l);
@@ -175,21 +205,11 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
         loop_push(l->up->loop, l->notify);
 }
 
-/* Links of a target that left the configuration, or that does not serve, are not kept. */
-static bool still_wanted(const struct lease *l)
-{
-    uint64_t newest = atomic_load_explicit(&l->target->generation, memory_order_relaxed);
-    return newest >= l->up->generation && group_lets_in(l->group, l->up->worker, l->target);
-}
-
 void lease_end(struct lease *l, bool reusable)
 {
     if (l->state != LEASE_READY && l->state != LEASE_WAIT)
         return;
-    if (reusable && l->state == LEASE_READY && still_wanted(l))
-        link_put_idle(l->link, l->group->keep_alive_ms);
-    else
-        link_close(l->link);
+    drop_link(l, reusable);
     drop_target(l);
 }
 
@@ -197,6 +217,7 @@ void lease_abort(struct lease *l)
 {
     if (l->state != LEASE_READY && l->state != LEASE_WAIT)
         return;
+    list_del(&l->waiting);
     link_reset(l->link);
     drop_target(l);
 }

@@ -43,9 +43,10 @@ static void leave(struct link *k)
     task_cancel(&k->task);
     timer_del(&l->wheel, &k->timer);
     k->state = LINK_CLOSED;
-    k->lease = NULL;
     k->reapable.reap = link_reap;
     loop_reap(l, &k->reapable);
+    if (k->session)
+        k->ops->close(k);
 }
 
 void link_close(struct link *k)
@@ -68,28 +69,77 @@ void link_reset(struct link *k)
 
 /* ---- connecting ---- */
 
+static const struct lease *first_waiting(const struct link *k)
+{
+    CHECK(!list_empty(&k->waiting));
+    return list_first(&k->waiting, struct lease, waiting);
+}
+
+/* In the order in which they came, as far as there are slots. */
+static void tell_waiting(struct link *k, struct list *waiting, enum err e)
+{
+    while (!list_empty(waiting)) {
+        struct lease *l = list_first(waiting, struct lease, waiting);
+        bool gets = e == OK && k->slots_used < k->slots_max;
+        list_del(&l->waiting);
+        k->slots_used += gets;
+        k->uses += gets;
+        lease_link_done(l, k, e == OK && !gets ? ERR_AGAIN : e);
+    }
+}
+
+/* Those that get no slot may join the next link to the target, but not this one. */
 static void decide(struct link *k, enum err e)
 {
-    struct lease *lease = k->lease;
-    k->lease = NULL;
+    struct list waiting;
+    list_init(&waiting);
+    list_splice_back(&waiting, &k->waiting);
+    list_del(&k->node);
     timer_clear(&k->timer);
     if (e == OK)
         k->state = LINK_LEASED;
     else
         link_close(k);
-    lease_link_done(lease, k, e);
+    tell_waiting(k, &waiting, e);
+    if (e == OK && k->slots_used < k->slots_max)
+        list_push_front(&local_of(k)->idle, &k->node);
+}
+
+static struct upstream *upstream_of(const struct link *k)
+{
+    return container_of(k->pool, struct upstream, links);
 }
 
 /* An operator must learn why; once a second is often enough. */
 static void say_why(struct link *k)
 {
-    struct upstream *up = k->lease->up;
+    struct upstream *up = upstream_of(k);
     uint64_t now_ms = up->loop->clock.now_ms;
     if (up->said_ms && now_ms - up->said_ms < 1000)
         return;
     up->said_ms = now_ms;
     log_warning("target %s of %s: TLS handshake failed: %s", k->target->text.p,
                 k->target->group.p, tls_why(k->conn));
+}
+
+/* Connected, and secured if it is to be: the wire has its say, or the first lease its link. */
+static void start(struct link *k)
+{
+    if (!k->ops) {
+        decide(k, OK);
+        return;
+    }
+    k->state = LINK_STARTING;
+    loop_timer(loop_of(k), &k->timer, first_waiting(k)->group->connect_timeout_ms);
+    enum err e = k->ops->start(k, upstream_of(k));
+    if (e != ERR_AGAIN)
+        decide(k, e);
+}
+
+static void starting(struct link *k)
+{
+    if (timer_take(&k->timer))
+        decide(k, ERR_TIMEOUT);
 }
 
 static void securing(struct link *k)
@@ -106,12 +156,15 @@ static void securing(struct link *k)
     }
     if (e == ERR_TLS)
         say_why(k);
-    decide(k, e == OK ? OK : ERR_TLS);
+    if (e == OK)
+        start(k);
+    else
+        decide(k, ERR_TLS);
 }
 
 static void secure(struct link *k)
 {
-    const struct lease *l = k->lease;
+    const struct lease *l = first_waiting(k);
     struct tls_dial d = {l->group->tls, l->member->server_name, &local_of(k)->resume};
     enum err e = tls_connect(k->conn, &d);
     if (e != OK) {
@@ -139,16 +192,16 @@ static void connecting(struct link *k)
     if (!c->writable)
         return;
     conn_connected(c);
-    if (k->lease->group->tls)
+    if (first_waiting(k)->group->tls)
         secure(k);
     else
-        decide(k, OK);
+        start(k);
 }
 
-/* Nothing may come on an idle link: not a byte, not a FIN. */
+/* Nothing may come on an idle link of one slot: not a byte, not a FIN. */
 static void idle(struct link *k)
 {
-    if (timer_take(&k->timer) || !conn_quiet(k->conn))
+    if (timer_take(&k->timer) || (!k->ops && !conn_quiet(k->conn)))
         link_close(k);
 }
 
@@ -159,12 +212,35 @@ static void link_run(struct task *t)
         connecting(k);
     else if (k->state == LINK_SECURING)
         securing(k);
+    else if (k->state == LINK_STARTING)
+        starting(k);
     else if (k->state == LINK_IDLE)
         idle(k);
 }
 
-enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms, struct lease *lease,
-                   struct link **out)
+/* ---- dialing ---- */
+
+static void wait_for(struct link *k, struct lease *lease)
+{
+    list_push_back(&k->waiting, &lease->waiting);
+    k->waiting_n++;
+}
+
+/* A link on its way that will likely have a slot for one more. */
+static struct link *find_dialing(struct upstream *up, struct target *t, uint64_t key)
+{
+    struct target_local *mine = &t->local[up->worker];
+    uint32_t slots = mine->slots_seen ? mine->slots_seen : LINK_SLOTS_GUESS;
+    list_each(n, tmp, &mine->dialing) {
+        struct link *k = list_entry(n, struct link, node);
+        if (k->key == key && k->waiting_n < slots)
+            return k;
+    }
+    return NULL;
+}
+
+static enum err dial(struct upstream *up, struct target *t, uint32_t timeout_ms,
+                     const struct lease *lease, struct link **out)
 {
     int fd;
     enum err e = socket_connect(&t->addr, &fd);
@@ -179,38 +255,97 @@ enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms, s
             conn_close(c);
         return ERR_NOMEM;
     }
-    *k = (struct link){.magic = LINK_MAGIC, .state = LINK_CONNECTING, .conn = c, .target = t,
-                       .lease = lease, .key = lease->member->link_key, .uses = 1, .pool = &up->links, .worker = up->worker};
+    *k = (struct link){.magic = LINK_MAGIC,
+                       .state = LINK_CONNECTING,
+                       .conn = c,
+                       .target = t,
+                       .key = lease->member->link_key,
+                       .ops = lease->group->link_ops,
+                       .slots_max = 1,
+                       .pool = &up->links,
+                       .worker = up->worker};
     list_init(&k->node);
+    list_init(&k->waiting);
     task_init(&k->task, link_run);
     timer_init(&k->timer, &k->task);
     conn_own(c, &k->task);
     conn_connecting(c);
     loop_timer(up->loop, &k->timer, timeout_ms);
+    if (k->ops)
+        list_push_front(&local_of(k)->dialing, &k->node);
     *out = k;
     return OK;
 }
 
-/* ---- idle list ---- */
+enum err link_dial(struct upstream *up, struct target *t, uint32_t timeout_ms, struct lease *lease,
+                   struct link **out)
+{
+    enum err e = OK;
+    *out = lease->group->link_ops ? find_dialing(up, t, lease->member->link_key) : NULL;
+    if (!*out)
+        e = dial(up, t, timeout_ms, lease, out);
+    if (e == OK)
+        wait_for(*out, lease);
+    return e;
+}
+
+/* Nobody is left who wants it: it would only be one more idle link. */
+void link_leave(struct link *k, struct lease *lease)
+{
+    CHECK_MAGIC(k, LINK_MAGIC);
+    list_del(&lease->waiting);
+    k->waiting_n--;
+    if (list_empty(&k->waiting))
+        link_close(k);
+}
+
+void link_started(struct link *k, enum err e)
+{
+    CHECK_MAGIC(k, LINK_MAGIC);
+    CHECK(k->state == LINK_STARTING);
+    decide(k, e);
+}
+
+/* ---- the list of those with a free slot ---- */
+
+static void take_slot(struct link *k)
+{
+    if (k->state == LINK_IDLE) {
+        counter_sub(&local_of(k)->idle_links, 1);
+        timer_clear(&k->timer);
+        k->state = LINK_LEASED;
+    }
+    k->uses++;
+    if (++k->slots_used == k->slots_max)
+        list_del(&k->node);
+}
+
+/* What has come on a shared link that rests is its own task's to look at: perhaps a FIN. */
+static bool unsure(const struct link *k)
+{
+    return k->ops && k->state == LINK_IDLE && conn_has_input(k->conn);
+}
 
 struct link *link_take_idle(struct upstream *up, struct target *t, uint64_t key)
 {
-    struct target_local *mine = &t->local[up->worker];
-    while (!list_empty(&mine->idle)) {
-        struct link *k = list_first(&mine->idle, struct link, node);
+    list_each(n, tmp, &t->local[up->worker].idle) {
+        struct link *k = list_entry(n, struct link, node);
         CHECK_MAGIC(k, LINK_MAGIC);
-        if (k->key != key || !conn_quiet(k->conn)) {
-            link_close(k);
-            continue;
+        if (k->key != key || (!k->ops && !conn_quiet(k->conn))) {
+            link_drain(k);
+        } else if (!unsure(k)) {
+            take_slot(k);
+            return k;
         }
-        list_del(&k->node);
-        counter_sub(&mine->idle_links, 1);
-        timer_clear(&k->timer);
-        k->state = LINK_LEASED;
-        k->uses++;
-        return k;
     }
     return NULL;
+}
+
+static void become_idle(struct link *k, uint32_t keep_alive_ms)
+{
+    k->state = LINK_IDLE;
+    counter_add(&local_of(k)->idle_links, 1);
+    loop_timer(loop_of(k), &k->timer, keep_alive_ms);
 }
 
 void link_put_idle(struct link *k, uint32_t keep_alive_ms)
@@ -218,18 +353,54 @@ void link_put_idle(struct link *k, uint32_t keep_alive_ms)
     CHECK_MAGIC(k, LINK_MAGIC);
     CHECK(k->state == LINK_LEASED);
     CHECK(!k->conn->residue && conn_unsent(k->conn) == 0);
-    k->state = LINK_IDLE;
+    k->slots_used = 0;
     list_push_front(&local_of(k)->idle, &k->node);
-    counter_add(&local_of(k)->idle_links, 1);
+    become_idle(k, keep_alive_ms);
     conn_rest(k->conn);
     conn_own(k->conn, &k->task);
     conn_settle(k->conn, true); /* a slow client may have left it unwatched */
-    loop_timer(loop_of(k), &k->timer, keep_alive_ms);
+}
+
+void link_give_back(struct link *k, uint32_t keep_alive_ms, bool keep)
+{
+    CHECK_MAGIC(k, LINK_MAGIC);
+    CHECK(k->state == LINK_LEASED && k->slots_used > 0);
+    k->slots_used--;
+    if (!keep || k->draining) {
+        link_drain(k);
+        return;
+    }
+    if (list_empty(&k->node) && k->slots_used < k->slots_max)
+        list_push_front(&local_of(k)->idle, &k->node);
+    if (k->slots_used == 0)
+        become_idle(k, keep_alive_ms);
+}
+
+void link_drain(struct link *k)
+{
+    CHECK_MAGIC(k, LINK_MAGIC);
+    k->draining = true;
+    list_del(&k->node);
+    if (k->slots_used == 0 && (k->state == LINK_LEASED || k->state == LINK_IDLE))
+        link_close(k);
+}
+
+void link_set_slots(struct link *k, uint32_t n)
+{
+    CHECK_MAGIC(k, LINK_MAGIC);
+    bool listed = k->state == LINK_LEASED || k->state == LINK_IDLE;
+    k->slots_max = n;
+    local_of(k)->slots_seen = n;
+    if (!listed || k->draining)
+        return;
+    list_del(&k->node);
+    if (k->slots_used < n)
+        list_push_front(&local_of(k)->idle, &k->node);
 }
 
 void link_close_idle(struct target *t, unsigned worker)
 {
     struct list *idle_links = &t->local[worker].idle;
     while (!list_empty(idle_links))
-        link_close(list_first(idle_links, struct link, node));
+        link_drain(list_first(idle_links, struct link, node));
 }

@@ -36,8 +36,10 @@ static struct target_local *new_locals(unsigned workers)
     struct target_local *l = aligned_alloc(_Alignof(struct target_local), bytes);
     CHECK(l);
     memset(l, 0, bytes);
-    for (unsigned w = 0; w < workers; w++)
+    for (unsigned w = 0; w < workers; w++) {
         list_init(&l[w].idle);
+        list_init(&l[w].dialing);
+    }
     return l;
 }
 
@@ -63,7 +65,7 @@ void target_free(struct target *t)
     CHECK_MAGIC(t, TARGET_MAGIC);
     CHECK(t->refs == 0 && !t->check);
     for (unsigned w = 0; w < t->workers; w++) {
-        CHECK(list_empty(&t->local[w].idle));
+        CHECK(list_empty(&t->local[w].idle) && list_empty(&t->local[w].dialing));
         tls_resume_fini(&t->local[w].resume);
     }
     list_del(&t->node);
