@@ -123,6 +123,22 @@ struct config_certificate {
     struct config_file key;         /* PEM */
 };
 
+enum config_mutual_mode {
+    CONFIG_MUTUAL_OFF,
+    CONFIG_MUTUAL_PASSTHROUGH, /* any certificate is taken and shown to the target */
+    CONFIG_MUTUAL_VERIFY,      /* without a good one there is no connection */
+};
+
+/* Certificates of clients. All but the mode mean something with verify only. */
+struct config_mutual {
+    enum config_mutual_mode mode;
+    struct config_file trust_store;  /* PEM; with verify always there */
+    struct config_file *revocations; /* PEM */
+    size_t revocations_n;
+    bool ignore_expiry;
+    bool advertise_names; /* of the CAs, to clients */
+};
+
 enum config_desync {
     CONFIG_DESYNC_MONITOR,
     CONFIG_DESYNC_DEFENSIVE,
@@ -153,6 +169,7 @@ struct config_listener_attributes {
     bool xff_client_port;
     bool drop_invalid_header_fields;
     bool preserve_host_header;
+    bool x_amzn_tls; /* X-Amzn-Tls-Version and -Cipher-Suite to targets */
     bool server_header; /* false: `Server` is taken off the target's responses */
     struct config_response_header *response_headers;
     size_t response_headers_n;
@@ -239,6 +256,7 @@ struct config_listener {
     size_t certificates_n;
     struct slice tls_policy; /* with tls: a name that was not looked up yet */
     struct config_pos tls_policy_pos;
+    struct config_mutual mutual;
     struct config_listen *listen; /* at least one */
     size_t listen_n;
     struct config_listener_attributes attributes;

@@ -7,20 +7,28 @@
 extern const struct schema_key schema_limits_keys[];
 extern const struct schema_key schema_timeouts_keys[];
 extern const struct schema_key schema_listener_keys[];
+extern const struct schema_key schema_tls_certificate_keys[];
+extern const struct schema_key schema_tls_mutual_keys[];
 extern const struct schema_key schema_rule_keys[];
 extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
 extern const struct schema_key schema_health_keys[];
 
 /* Does the map say protocol: https or tls? */
-bool schema_listener_is_tls(const struct yaml_tree_node *node);
+bool schema_tls_is_on(const struct yaml_tree_node *node);
 
 schema_check schema_limits_check;     /* to: struct config_limits */
+schema_check schema_tls_mutual_check;     /* to: struct config_mutual */
 schema_decode schema_listener_decode; /* to: struct config_listener */
+schema_decode schema_tls_policy_decode;   /* to: the whole struct config_listener */
 schema_decode schema_rule_decode;     /* to: struct config_rule */
 schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
 schema_decode schema_health_decode;   /* to: struct config_health_check */
+
+/* What the TLS of a listener needs, and what means nothing without it. */
+void schema_tls_finish(struct schema_ctx *x, const struct yaml_tree_node *listener,
+                       const struct config_listener *l);
 
 /* Defaults and contradictions that hang on the whole group, given as its node. */
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,

@@ -23,6 +23,11 @@ struct forward_request {
     struct slice client_address; /* text, IPv6 without brackets; empty: a unix socket */
     struct slice default_host;   /* Host for HTTP/1.0 requests without one */
     struct trace_seed trace;
+    /* What we say of the client's certificate and TLS, as fields that no client can send
+     * (FIELD_VOUCHED). */
+    const struct field *vouched;
+    uint32_t vouched_count;
+    struct slice tls_version, tls_cipher; /* empty: nothing is said of them */
     uint16_t client_port;
     uint16_t listener_port;
     enum xff_mode xff_mode;
@@ -33,7 +38,7 @@ struct forward_request {
 };
 
 enum {
-    FORWARD_REQUEST_EXTRA = 1024,  /* cap = raw.n + this always suffices */
+    FORWARD_REQUEST_EXTRA = 1024,  /* cap = raw.n + this + what is vouched for always suffices */
     FORWARD_RESPONSE_EXTRA = 256,  /* cap = raw.n + this + the overrides always suffices */
     FORWARD_TRACE_HEAD_MAX = 7168, /* larger heads get a new Root instead of a continued trace */
     FORWARD_XFF_MAX = 30,          /* addresses in X-Forwarded-For; more: 463 */

@@ -64,6 +64,7 @@ struct tls_info {
     struct slice cipher;   /* "TLS_AES_128_GCM_SHA256" */
     struct slice alpn;     /* "http/1.1"; empty: none was agreed */
     struct slice server_name;
+    struct slice group; /* of the key exchange: "x25519" */
     bool resumed;
 };
 

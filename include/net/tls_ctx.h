@@ -29,27 +29,59 @@ struct tls_ctx_pair {
     const char *certificate, *key;
 };
 
-enum tls_ctx_about { TLS_CTX_ABOUT_CERTIFICATE, TLS_CTX_ABOUT_KEY, TLS_CTX_ABOUT_REST };
+enum tls_ctx_about {
+    TLS_CTX_ABOUT_CERTIFICATE,
+    TLS_CTX_ABOUT_KEY,
+    TLS_CTX_ABOUT_TRUST_STORE,
+    TLS_CTX_ABOUT_REVOCATIONS,
+    TLS_CTX_ABOUT_REST,
+};
 
 /* Called before the function that it was given to returns, once for each thing that is wrong or
- * worth a warning. pair: index of what it is about, 0 for the rest. text lives until it returns. */
+ * worth a warning. pair: index of the pair or file it is about, 0 for the rest. text lives until it
+ * returns. */
 struct tls_ctx_complaints {
     void (*say)(void *to, enum tls_ctx_about about, size_t pair, bool error, const char *text);
     void *to;
+};
+
+enum tls_mutual_mode {
+    TLS_MUTUAL_OFF,
+    TLS_MUTUAL_ANY,    /* asked for; any certificate will do, and none too */
+    TLS_MUTUAL_VERIFY, /* there must be a good one */
+};
+
+/* A chain of clients may be so long, leaf and root not counted, and so big. */
+#define TLS_MUTUAL_DEPTH     3
+#define TLS_MUTUAL_BYTES_MAX (64u * 1024)
+
+/* Certificates of clients. Good ones have an RSA key of 2,048 to 8,192 bits or one on P-256, P-384
+ * or P-521, are made for clients, and lead to a CA of the trust store. Those of a CA that has a
+ * revocation list must not be on it, and the list must not be outdated. Nothing is resumed. */
+struct tls_ctx_mutual {
+    enum tls_mutual_mode mode;
+    const char *trust_store;        /* PEM file; with verify, as the rest */
+    const char *const *revocations; /* PEM files */
+    size_t revocations_n;
+    bool ignore_expiry;   /* of the client's own certificate */
+    bool advertise_names; /* clients are told which CAs */
 };
 
 struct tls_ctx_server {
     const struct tls_ctx_pair *pairs; /* at least one */
     size_t pairs_n;
     const struct tls_policy *policy;
-    struct slice alpn; /* in wire form, best first; empty: none */
-    struct slice id;   /* tickets are good for contexts with the same id only */
-    struct crypto_ring *tickets; /* a reference is taken; NULL: nothing is resumed */
+    struct slice alpn;           /* in wire form, best first; empty: none */
+    struct slice id;             /* tickets are good for contexts with the same id only */
+    struct crypto_ring *tickets; /* a reference is taken; NULL: nothing is resumed;
+                                    with certificates of clients neither */
+    struct tls_ctx_mutual mutual;
 };
 
 struct tls_ctx_client {
     bool verify;    /* the target's certificate and its name */
     const char *ca; /* PEM file; NULL: those of the system */
+    int64_t wall_s; /* to tell which CAs of the file have expired; 0: no matter */
     struct slice alpn;
 };
 

@@ -37,6 +37,7 @@ struct session {
     uint64_t cut_ms; /* its listener was removed: when it is cut; 0: not */
     uint64_t received_seen, sent_seen; /* what of the conn's counts is in the counters already */
     struct slice tls_protocol, tls_cipher; /* as logged; empty: plain */
+    struct vouched *vouched; /* what targets are told of its certificate; NULL: nothing */
     struct addr local;
     char peer[SESSION_PEER_BYTES]; /* "10.1.2.3:4567", "[::1]:4567", "unix:"; cut if longer */
     uint8_t peer_n;

@@ -380,7 +380,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     (void)key;
     schema_map(x, schema_group_keys, "a target group", node, g);
     g->pos = node->pos;
-    g->tls = schema_listener_is_tls(node);
+    g->tls = schema_tls_is_on(node);
     if (x->report->errors == errors) {
         schema_health_finish(x, node, g);
         check_tls(x, node, g);

@@ -148,12 +148,8 @@ static const struct schema_key attribute_keys[] = {
      .meaning = "X-Forwarded-For: append, preserve or remove",
      SCHEMA_AT(config_listener_attributes, xff_header_processing)},
     HTTP_SWITCH("xff_client_port", xff_client_port, "X-Forwarded-For with the client's port"),
-    {.name = "x_amzn_tls_version_and_cipher_suite",
-     .type = SCHEMA_BOOL,
-     .built = SCHEMA_ONLY_DEFAULT,
-     .def = "false",
-     .http_only = true,
-     .meaning = "tell targets about the client's TLS (true: not built yet)"},
+    HTTP_SWITCH("x_amzn_tls_version_and_cipher_suite", x_amzn_tls,
+                "tell targets about the client's TLS: X-Amzn-Tls-Version, X-Amzn-Tls-Cipher-Suite"),
     {.name = "response_headers",
      .type = SCHEMA_MAP,
      .keys = response_header_keys,
@@ -170,65 +166,10 @@ static const struct schema_word protocols[] = {
     {"udp", CONFIG_PROTOCOL_TCP, false},   SCHEMA_WORDS_END,
 };
 
-bool schema_listener_is_tls(const struct yaml_tree_node *node)
-{
-    const struct yaml_tree_node *p = yaml_tree_get(node, "protocol");
-    return p && p->kind == YAML_TREE_SCALAR &&
-           (slice_eq(p->text, SLICE("https")) || slice_eq(p->text, SLICE("tls")));
-}
-
-/* to is the whole struct config_listener. Whether there is such a policy is known to net/. */
-static void decode_policy(struct schema_ctx *x, const struct schema_key *key,
-                          const struct yaml_tree_node *node, void *to)
-{
-    struct config_listener *l = to;
-    if (!node) {
-        l->tls_policy = slice_str(key->def);
-        return;
-    }
-    l->tls_policy_pos = node->pos;
-    (void)decode_line(x, key, node, &l->tls_policy);
-}
-
 static const struct schema_word proxy_protocols[] = {
     {"off", 0, true},
     {"accept", 1, false},
     SCHEMA_WORDS_END,
-};
-
-static const struct schema_key certificate_keys[] = {
-    {.name = "certificate",
-     .type = SCHEMA_CUSTOM,
-     .required = true,
-     .decode = decode_file,
-     .expected = "a PEM file: the certificate and the chain that leads to its CA",
-     .meaning = "a PEM file with the chain",
-     SCHEMA_AT(config_certificate, certificate)},
-    {.name = "key",
-     .type = SCHEMA_CUSTOM,
-     .required = true,
-     .decode = decode_file,
-     .expected = "a PEM file with the private key, without a password",
-     .meaning = "a PEM file with the private key",
-     SCHEMA_AT(config_certificate, key)},
-    SCHEMA_END,
-};
-
-static const struct schema_key mutual_keys[] = {
-    {.name = "mode",
-     .type = SCHEMA_WORD,
-     .built = SCHEMA_NOT_BUILT,
-     .def = "off",
-     .meaning = "off, passthrough or verify"},
-    {.name = "trust_store",
-     .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "a PEM file of CAs"},
-    {.name = "revocations",
-     .type = SCHEMA_LIST,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "PEM files of revocation lists"},
-    SCHEMA_END,
 };
 
 const struct schema_key schema_listener_keys[] = {
@@ -255,7 +196,7 @@ const struct schema_key schema_listener_keys[] = {
     {.name = "certificates",
      .type = SCHEMA_LIST,
      .min = 1,
-     .keys = certificate_keys,
+     .keys = schema_tls_certificate_keys,
      .expected = "a list of {certificate: FILE, key: FILE}",
      .meaning = "https and tls: the first is the default, the rest by SNI",
      SCHEMA_ITEMS(config_listener, certificates, config_certificate)},
@@ -267,14 +208,15 @@ const struct schema_key schema_listener_keys[] = {
      .type = SCHEMA_CUSTOM,
      .def = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
      .max = 64,
-     .decode = decode_policy,
+     .decode = schema_tls_policy_decode,
      .expected = "an ELBSecurityPolicy name, modern or intermediate",
      .meaning = "an ELBSecurityPolicy name, modern or intermediate"},
     {.name = "mutual_authentication",
      .type = SCHEMA_MAP,
-     .built = SCHEMA_NOT_BUILT,
-     .keys = mutual_keys,
-     .meaning = "certificates of clients"},
+     .keys = schema_tls_mutual_keys,
+     .check = schema_tls_mutual_check,
+     .meaning = "certificates of clients; https, or tls with verify",
+     SCHEMA_AT(config_listener, mutual)},
     {.name = "preset",
      .type = SCHEMA_WORD,
      .built = SCHEMA_NOT_BUILT,
@@ -330,20 +272,6 @@ static void refuse_http_attributes(struct schema_ctx *x, const struct yaml_tree_
     }
 }
 
-static void check_tls(struct schema_ctx *x, const struct yaml_tree_node *node,
-                      const struct config_listener *l)
-{
-    const char *const only[] = {"certificates", "tls_policy"};
-    for (size_t i = 0; !l->tls && i < sizeof(only) / sizeof(*only); i++) {
-        const struct yaml_tree_node *n = yaml_tree_get(node, only[i]);
-        if (n)
-            report_error(x->report, n->pos, "%s: means nothing on a listener without TLS",
-                         only[i]);
-    }
-    if (l->tls && l->certificates_n == 0)
-        report_error(x->report, l->pos, "a listener with TLS needs certificates");
-}
-
 static void adapt_to_tcp(struct schema_ctx *x, const struct yaml_tree_node *node,
                          struct config_listener *l)
 {
@@ -363,9 +291,9 @@ void schema_listener_decode(struct schema_ctx *x, const struct schema_key *key,
     schema_map(x, schema_listener_keys, "a listener", node, l);
     (void)key;
     l->pos = node->pos;
-    l->tls = schema_listener_is_tls(node);
+    l->tls = schema_tls_is_on(node);
     if (x->report->errors == errors)
-        check_tls(x, node, l);
+        schema_tls_finish(x, node, l);
     l->broken = x->report->errors > errors;
     if (l->protocol == CONFIG_PROTOCOL_TCP && !l->broken)
         adapt_to_tcp(x, node, l);

@@ -252,6 +252,16 @@ static void put_forwarded(struct h1_writer *w, const struct request_head *h,
     H1_WRITER_LIT(w, "\r\n");
 }
 
+static void put_vouched(struct h1_writer *w, const struct forward_request *c)
+{
+    for (uint32_t i = 0; i < c->vouched_count; i++)
+        h1_writer_field(w, c->vouched[i].name, c->vouched[i].value);
+    if (c->tls_version.n) {
+        h1_writer_field(w, SLICE("X-Amzn-Tls-Version"), c->tls_version);
+        h1_writer_field(w, SLICE("X-Amzn-Tls-Cipher-Suite"), c->tls_cipher);
+    }
+}
+
 static struct slice value_of(const struct fields *f, enum field_id id)
 {
     const struct field *line = fields_get(f, id);
@@ -293,6 +303,7 @@ enum reason forward_request(const struct request_head *h, const struct forward_r
     put_request_framing(&k.w, h);
     put_hop(&k.w, h);
     put_forwarded(&k.w, h, c);
+    put_vouched(&k.w, c);
     out->trace_id = put_trace(&k.w, h, c);
     h1_writer_put(&k.w, parent, sizeof(parent));
     H1_WRITER_LIT(&k.w, "\r\n\r\n");

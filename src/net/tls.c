@@ -214,12 +214,13 @@ static bool receive(struct tls *t, size_t room)
 
 static void note_failure(struct tls *t)
 {
-    long verdict = SSL_get_verify_result(t->ssl);
+    t->verdict = SSL_get_verify_result(t->ssl);
+    t->reason = ERR_GET_REASON(ERR_peek_last_error());
     t->dead = true;
     t->fault = EPROTO;
-    t->why = tls_certificate_reason();
-    if (verdict != X509_V_OK)
-        t->why = X509_verify_cert_error_string(verdict);
+    t->why = tls_pem_reason();
+    if (t->verdict != X509_V_OK)
+        t->why = X509_verify_cert_error_string(t->verdict);
 }
 
 /* What a call said that did not succeed. True: it is to be called again, because room bytes of
@@ -362,6 +363,7 @@ static void free_tls(struct tls *t)
     /* Else OpenSSL would take the session for one that broke off, and refuse to resume it. */
     SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
+    X509_free(t->refused);
     ERR_clear_error();
     tls_ctx_unref(t->ctx);
     free(t);
@@ -539,11 +541,13 @@ struct tls_info tls_info(const struct conn *c)
     if (!t)
         return (struct tls_info){0};
     SSL_get0_alpn_selected(t->ssl, &alpn, &alpn_n);
+    const char *group = SSL_group_to_name(t->ssl, (int)SSL_get_negotiated_group(t->ssl));
     return (struct tls_info){
         .protocol = slice_str(SSL_get_version(t->ssl)),
         .cipher = slice_str(SSL_get_cipher_name(t->ssl)),
         .alpn = slice_of((const char *)alpn, alpn_n),
         .server_name = slice_str(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)),
+        .group = slice_str(group ? group : ""),
         .resumed = SSL_session_reused(t->ssl),
     };
 }

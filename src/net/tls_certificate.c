@@ -4,82 +4,24 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "tls_internal.h"
 
 #define FILE_BYTES_MAX (1024 * 1024)
 #define CHAIN_MAX      16
 #define SOON_S         (30 * 86400)
-#define SAID_MAX       512
-
-/* ---- words ---- */
-
-__attribute__((format(printf, 5, 6))) static bool
-complain(const struct tls_ctx_complaints *to, enum tls_ctx_about about, size_t pair, bool error,
-         const char *fmt, ...)
-{
-    char text[SAID_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    to->say(to->to, about, pair, error, text);
-    return false;
-}
-
-const char *tls_certificate_reason(void)
-{
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
-    ERR_clear_error();
-    return text ? text : "unknown error";
-}
 
 /* ---- files ---- */
-
-static BIO *read_file(const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return NULL;
-    char *bytes = malloc(FILE_BYTES_MAX);
-    CHECK(bytes);
-    size_t n = fread(bytes, 1, FILE_BYTES_MAX, f);
-    int error = ferror(f) ? errno : n == FILE_BYTES_MAX ? EFBIG : 0;
-    fclose(f);
-    BIO *b = error ? NULL : BIO_new(BIO_s_mem());
-    if (b)
-        BIO_write(b, bytes, (int)n);
-    crypto_wipe(bytes, n);
-    free(bytes);
-    errno = error;
-    return b;
-}
-
-/* A key that wants a password would make OpenSSL ask on the terminal. */
-static int no_password(char *to, int size, int writing, void *ctx)
-{
-    (void)to, (void)size, (void)writing, (void)ctx;
-    return -1;
-}
-
-static bool at_end_of_pem(void)
-{
-    unsigned long e = ERR_peek_last_error();
-    return ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
-}
 
 static bool read_chain(struct tls_certificate *c, BIO *b)
 {
     X509 *x;
-    c->leaf = PEM_read_bio_X509(b, NULL, no_password, NULL);
+    c->leaf = PEM_read_bio_X509(b, NULL, tls_pem_no_password, NULL);
     c->chain = sk_X509_new_null();
     while (c->leaf && sk_X509_num(c->chain) < CHAIN_MAX &&
-           (x = PEM_read_bio_X509(b, NULL, no_password, NULL)))
+           (x = PEM_read_bio_X509(b, NULL, tls_pem_no_password, NULL)))
         sk_X509_push(c->chain, x);
-    bool good = c->leaf && at_end_of_pem();
+    bool good = c->leaf && tls_pem_ended();
     if (good)
         ERR_clear_error();
     return good;
@@ -88,26 +30,26 @@ static bool read_chain(struct tls_certificate *c, BIO *b)
 static bool load_files(struct tls_certificate *c, const struct tls_ctx_pair *files,
                        const struct tls_ctx_complaints *to)
 {
-    BIO *b = read_file(files->certificate);
+    BIO *b = tls_pem_open(files->certificate, FILE_BYTES_MAX);
     if (!b)
-        return complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true, "%s: %s", files->certificate,
+        return tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true, "%s: %s", files->certificate,
                         strerror(errno));
     bool good = read_chain(c, b);
     BIO_free(b);
     if (!good)
-        return complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
+        return tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
                         "%s: no certificates in PEM form: %s", files->certificate,
-                        tls_certificate_reason());
-    b = read_file(files->key);
+                        tls_pem_reason());
+    b = tls_pem_open(files->key, FILE_BYTES_MAX);
     if (!b)
-        return complain(to, TLS_CTX_ABOUT_KEY, c->pair, true, "%s: %s", files->key,
+        return tls_pem_complain(to, TLS_CTX_ABOUT_KEY, c->pair, true, "%s: %s", files->key,
                         strerror(errno));
-    c->key = PEM_read_bio_PrivateKey(b, NULL, no_password, NULL);
+    c->key = PEM_read_bio_PrivateKey(b, NULL, tls_pem_no_password, NULL);
     BIO_free(b);
     if (!c->key)
-        return complain(to, TLS_CTX_ABOUT_KEY, c->pair, true,
+        return tls_pem_complain(to, TLS_CTX_ABOUT_KEY, c->pair, true,
                         "%s: no private key in PEM form without a password: %s", files->key,
-                        tls_certificate_reason());
+                        tls_pem_reason());
     return true;
 }
 
@@ -137,12 +79,12 @@ static bool check_chain(const struct tls_certificate *c, const char *file, int64
         name_of(x, name);
         name_of(below, lower);
         if (!links(below, x))
-            return complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
+            return tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
                             "%s: certificate %d of the chain (%s) is not the issuer of the one "
                             "before it (%s)",
                             file, i + 2, name, lower);
         if (X509_cmp_time(X509_get0_notAfter(x), &now) < 0)
-            return complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
+            return tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
                             "%s: certificate %d of the chain (%s) has expired", file, i + 2, name);
         below = x;
     }
@@ -156,13 +98,13 @@ static void warn_of_dates(const struct tls_certificate *c, const char *file, int
     const ASN1_TIME *end = X509_get0_notAfter(c->leaf);
     int days = 0, seconds = 0;
     if (X509_cmp_time(end, &now) < 0)
-        complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false, "%s: the certificate has expired",
+        tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false, "%s: the certificate has expired",
                  file);
     else if (X509_cmp_time(end, &soon) < 0 && ASN1_TIME_diff(&days, &seconds, NULL, end))
-        complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false,
+        tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false,
                  "%s: the certificate expires in %d days", file, days);
     if (X509_cmp_time(X509_get0_notBefore(c->leaf), &now) > 0)
-        complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false,
+        tls_pem_complain(to, TLS_CTX_ABOUT_CERTIFICATE, c->pair, false,
                  "%s: the certificate is not valid yet", file);
 }
 
@@ -195,13 +137,13 @@ bool tls_certificate_load(struct tls_certificate *c, const struct tls_ctx_pair *
         return false;
     if (X509_check_private_key(c->leaf, c->key) != 1) {
         ERR_clear_error();
-        return complain(complaints, TLS_CTX_ABOUT_KEY, c->pair, true,
+        return tls_pem_complain(complaints, TLS_CTX_ABOUT_KEY, c->pair, true,
                         "%s: the key does not belong to the certificate %s", files->key,
                         files->certificate);
     }
     if (!acceptable(c))
-        return complain(complaints, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
-                        "%s: not fit for use: %s", files->certificate, tls_certificate_reason());
+        return tls_pem_complain(complaints, TLS_CTX_ABOUT_CERTIFICATE, c->pair, true,
+                        "%s: not fit for use: %s", files->certificate, tls_pem_reason());
     if (!check_chain(c, files->certificate, wall_s, complaints))
         return false;
     warn_of_dates(c, files->certificate, wall_s, complaints);

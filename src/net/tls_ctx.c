@@ -3,7 +3,6 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -13,13 +12,10 @@
 #define GROUPS_CLIENT   "X25519:P-256:P-384"
 #define TICKET_LIFE_S   (2 * 3600) /* shorter than keys are kept, see crypto.h */
 #define ALPN_MAX        64
-#define SAID_MAX        512
 
-static void complain(const struct tls_ctx_complaints *to, const char *what, const char *why)
+static bool complain(const struct tls_ctx_complaints *to, const char *what, const char *why)
 {
-    char text[SAID_MAX];
-    snprintf(text, sizeof(text), "%s: %s", what, why);
-    to->say(to->to, TLS_CTX_ABOUT_REST, 0, true, text);
+    return tls_pem_complain(to, TLS_CTX_ABOUT_REST, 0, true, "%s: %s", what, why);
 }
 
 /* ---- life ---- */
@@ -153,7 +149,7 @@ static bool set_tickets(struct tls_ctx *x, const struct tls_ctx_server *o)
     memcpy(id, &hash, sizeof(hash));
     if (SSL_CTX_set_session_id_context(x->ssl, id, sizeof(hash)) != 1)
         return false;
-    if (!o->tickets) {
+    if (!o->tickets || o->mutual.mode != TLS_MUTUAL_OFF) {
         SSL_CTX_set_options(x->ssl, SSL_OP_NO_TICKET);
         return SSL_CTX_set_num_tickets(x->ssl, 0) == 1;
     }
@@ -297,11 +293,12 @@ struct tls_ctx *tls_ctx_server(const struct tls_ctx_server *o, int64_t wall_s,
     copy_alpn(x, o->alpn);
     if (x->alpn_n)
         SSL_CTX_set_alpn_select_cb(x->ssl, on_alpn, x);
-    if (!load_certificates(x, o, wall_s, complaints))
+    if (!load_certificates(x, o, wall_s, complaints) ||
+        !tls_mutual_set(x, &o->mutual, wall_s, complaints))
         goto fail;
     if (!set_policy(x->ssl, o->policy) || !SSL_CTX_set1_groups_list(x->ssl, GROUPS_SERVER) ||
         !set_tickets(x, o) || !set_certificates(x)) {
-        complain(complaints, o->policy->name, tls_certificate_reason());
+        complain(complaints, o->policy->name, tls_pem_reason());
         goto fail;
     }
     return x;
@@ -324,12 +321,19 @@ static uint64_t file_mark(const char *path)
     return hash_mix(h ^ (uint64_t)s.st_mtim.tv_sec * 1000000000u ^ (uint64_t)s.st_mtim.tv_nsec);
 }
 
-static bool set_authorities(SSL_CTX *c, const struct tls_ctx_client *o)
+static bool set_authorities(SSL_CTX *c, const struct tls_ctx_client *o,
+                            const struct tls_ctx_complaints *to)
 {
     if (!o->verify)
         return true;
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
-    return o->ca ? SSL_CTX_load_verify_file(c, o->ca) : SSL_CTX_set_default_verify_paths(c);
+    if (!o->ca && SSL_CTX_set_default_verify_paths(c) != 1)
+        return complain(to, "the system's CAs", tls_pem_reason());
+    X509_STORE *s =
+        o->ca ? tls_trust_load(o->ca, TLS_CTX_ABOUT_TRUST_STORE, o->wall_s, to, NULL) : NULL;
+    if (s)
+        SSL_CTX_set_cert_store(c, s);
+    return s || !o->ca;
 }
 
 struct tls_ctx *tls_ctx_client(const struct tls_ctx_client *o,
@@ -344,14 +348,12 @@ struct tls_ctx *tls_ctx_client(const struct tls_ctx_client *o,
     SSL_CTX_set_session_cache_mode(x->ssl,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(x->ssl, tls_resume_take);
-    if (!set_authorities(x->ssl, o)) {
-        complain(complaints, o->ca ? o->ca : "the system's CAs", tls_certificate_reason());
+    if (!set_authorities(x->ssl, o, complaints))
         goto fail;
-    }
     if (!SSL_CTX_set_min_proto_version(x->ssl, TLS1_2_VERSION) ||
         !SSL_CTX_set1_groups_list(x->ssl, GROUPS_CLIENT) ||
         (x->alpn_n && SSL_CTX_set_alpn_protos(x->ssl, x->alpn, x->alpn_n) != 0)) {
-        complain(complaints, "TLS to targets", tls_certificate_reason());
+        complain(complaints, "TLS to targets", tls_pem_reason());
         goto fail;
     }
     return x;

@@ -8,6 +8,8 @@
 #include "net/conn.h"
 #include "net/tls_ctx.h"
 
+struct tls_ctx;
+
 /* One certificate with its key and chain. */
 struct tls_certificate {
     X509 *leaf;
@@ -25,8 +27,35 @@ bool tls_certificate_load(struct tls_certificate *c, const struct tls_ctx_pair *
 void tls_certificate_fini(struct tls_certificate *c);
 /* Negative: a is to be preferred. Never 0 for different pairs. */
 int tls_certificate_compare(const struct tls_certificate *a, const struct tls_certificate *b);
+
+/* tls_pem.c: reading files, and saying what is wrong with them. */
+
+/* The whole file. NULL: errno, EFBIG when it has max bytes or more. */
+BIO *tls_pem_open(const char *path, size_t max);
+/* For PEM_read_bio_*: a key that wants a password would make OpenSSL ask on the terminal. */
+int tls_pem_no_password(char *to, int size, int writing, void *ctx);
+/* The last PEM_read_bio_* found no further piece, and nothing worse. */
+bool tls_pem_ended(void);
 /* The reason at the end of OpenSSL's queue, which is emptied. A static text, never NULL. */
-const char *tls_certificate_reason(void);
+const char *tls_pem_reason(void);
+/* One line of a subject, at most 127 bytes. */
+void tls_pem_name(X509 *x, char to[128]);
+/* Always false. */
+__attribute__((format(printf, 5, 6))) bool tls_pem_complain(const struct tls_ctx_complaints *to,
+                                                            enum tls_ctx_about about, size_t pair,
+                                                            bool error, const char *fmt, ...);
+
+/* tls_trust.c: the CAs of a file, judged: at least one, none of them expired. *partial (may be
+ * NULL): some of them lead to no root of the file. NULL after a complaint. */
+X509_STORE *tls_trust_load(const char *path, enum tls_ctx_about about, int64_t wall_s,
+                           const struct tls_ctx_complaints *to, bool *partial);
+/* Adds the lists of a file. False after a complaint. */
+bool tls_trust_revoke(X509_STORE *s, const char *path, size_t index, int64_t wall_s,
+                      const struct tls_ctx_complaints *to);
+
+/* tls_mutual.c: certificates of clients are asked for, and judged, as o says. */
+bool tls_mutual_set(struct tls_ctx *x, const struct tls_ctx_mutual *o, int64_t wall_s,
+                    const struct tls_ctx_complaints *to);
 
 /* Which certificates are for which names. */
 struct tls_name {
@@ -58,6 +87,8 @@ struct tls_ctx {
     SSL_CTX *ssl;
     atomic_uint refs;
     bool server, verify;
+    enum tls_mutual_mode mutual;
+    bool ignore_expiry; /* of clients' certificates */
     uint64_t fingerprint;
     struct crypto_ring *tickets;
     EVP_CIPHER *ticket_cipher;
@@ -74,18 +105,21 @@ struct tls {
     SSL *ssl;
     struct conn *conn;
     struct tls_ctx *ctx;
-    struct slice in;     /* ciphertext that OpenSSL may take now */
-    struct chunk *rest;  /* ciphertext that was left between two calls */
-    struct list warm;    /* in the loop's list of those that hold buffers */
+    struct slice in;    /* ciphertext that OpenSSL may take now */
+    struct chunk *rest; /* ciphertext that was left between two calls */
+    struct list warm;   /* in the loop's list of those that hold buffers */
     struct tls_resume *resume;
     uint64_t resume_key;
     const char *why;
+    X509 *refused;     /* the client's certificate that was not good enough */
+    long verdict;      /* X509_V_…, of a failed handshake */
+    int reason;        /* SSL_R_…, likewise */
     unsigned messages; /* of the handshake protocol, since the handshake */
-    int fault;   /* errno of what is to be said by the next recv */
-    bool started; /* something was received */
-    bool ready;  /* the handshake is done */
-    bool ended;  /* close_notify or FIN came: to be said by the next recv */
-    bool dead;   /* no call of OpenSSL makes sense any more */
+    int fault;         /* errno of what is to be said by the next recv */
+    bool started;      /* something was received */
+    bool ready;        /* the handshake is done */
+    bool ended;        /* close_notify or FIN came: to be said by the next recv */
+    bool dead;         /* no call of OpenSSL makes sense any more */
 };
 
 /* For callbacks of the context. */

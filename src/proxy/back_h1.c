@@ -4,6 +4,7 @@
 #include "http/h1_parser.h"
 #include "proxy/end_raw.h"
 #include "proxy/h1_body.h"
+#include "proxy/vouched.h"
 
 struct back_h1 {
     struct endpoint ep;
@@ -42,6 +43,10 @@ static struct forward_request context(const struct exchange *x, char *host)
         .https = x->client.tls_protocol.n > 0,
         .preserve_host_header = a->preserve_host_header,
         .drop_invalid_header_fields = a->drop_invalid_header_fields,
+        .vouched = x->client.vouched ? x->client.vouched->at : NULL,
+        .vouched_count = x->client.vouched ? x->client.vouched->n : 0,
+        .tls_version = a->x_amzn_tls ? x->client.tls_protocol : slice_of(NULL, 0),
+        .tls_cipher = x->client.tls_cipher,
         .trace.epoch_s = (uint32_t)(x->start_wall_us / 1000000),
     };
     uint64_t r[3];

@@ -5,6 +5,7 @@
 #include "proxy/front_h1.h"
 #include "proxy/front_h2.h"
 #include "proxy/tls_store.h"
+#include "proxy/vouched.h"
 
 static bool is_http(const struct session *s)
 {
@@ -27,6 +28,8 @@ static void secured(struct session *s)
     struct tls_info info = tls_info(s->conn);
     s->tls_protocol = info.protocol;
     s->tls_cipher = info.cipher;
+    if (is_http(s))
+        s->vouched = vouched_new(s->conn);
     loop_timer(s->conn->loop, &s->timer, 0);
     choose_front(s, info.alpn);
     if (!s->closed)

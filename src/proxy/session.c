@@ -1,5 +1,7 @@
 #include "proxy/session.h"
 
+#include "proxy/vouched.h"
+
 #define SESSION_MAGIC 0x53455353
 
 static void format_peer(struct session *s)
@@ -59,6 +61,7 @@ static void session_reap(struct reapable *r)
 {
     struct session *s = container_of(r, struct session, reapable);
     s->magic = 0;
+    vouched_free(s->vouched);
     pool_put(&s->proxy->sessions, s);
 }
 
@@ -148,6 +151,7 @@ struct exchange_client session_client(struct session *s)
         .conn = s->conn,
         .tls_protocol = s->tls_protocol,
         .tls_cipher = s->tls_cipher,
+        .vouched = s->vouched,
         .timer = &s->timer,
     };
 }

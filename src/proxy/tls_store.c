@@ -65,6 +65,10 @@ static struct config_pos place(const struct about *a, enum tls_ctx_about about, 
         return a->listener->certificates[pair].certificate.pos;
     if (about == TLS_CTX_ABOUT_KEY)
         return a->listener->certificates[pair].key.pos;
+    if (about == TLS_CTX_ABOUT_TRUST_STORE)
+        return a->listener->mutual.trust_store.pos;
+    if (about == TLS_CTX_ABOUT_REVOCATIONS)
+        return a->listener->mutual.revocations[pair].pos;
     return a->listener->pos;
 }
 
@@ -103,6 +107,26 @@ static struct slice alpn_of(const struct config_listener *c)
     return c->attributes.http2 ? SLICE(ALPN_H2) : SLICE(ALPN_H1);
 }
 
+static struct tls_ctx_mutual mutual_of(struct arena *a, const struct config_mutual *c)
+{
+    static const enum tls_mutual_mode modes[] = {
+        [CONFIG_MUTUAL_OFF] = TLS_MUTUAL_OFF,
+        [CONFIG_MUTUAL_PASSTHROUGH] = TLS_MUTUAL_ANY,
+        [CONFIG_MUTUAL_VERIFY] = TLS_MUTUAL_VERIFY,
+    };
+    const char **revocations = ARENA_ARRAY(a, const char *, c->revocations_n + 1);
+    for (size_t i = 0; i < c->revocations_n; i++)
+        revocations[i] = c->revocations[i].path.p;
+    return (struct tls_ctx_mutual){
+        .mode = modes[c->mode],
+        .trust_store = c->trust_store.path.p,
+        .revocations = revocations,
+        .revocations_n = c->revocations_n,
+        .ignore_expiry = c->ignore_expiry,
+        .advertise_names = c->advertise_names,
+    };
+}
+
 static void load_listener(struct snapshot *s, struct listener *l,
                           const struct tls_store_options *o, struct report *r)
 {
@@ -115,6 +139,7 @@ static void load_listener(struct snapshot *s, struct listener *l,
         .alpn = alpn_of(c),
         .id = l->name,
         .tickets = s->tickets,
+        .mutual = mutual_of(&s->arena, &c->mutual),
     };
     if (!server.policy)
         return;
@@ -138,13 +163,14 @@ static void warn_unverified(const struct config_group *c, struct report *r)
 }
 
 static struct tls_ctx *load_client(const struct config_group *c, struct slice alpn,
-                                   struct report *r)
+                                   int64_t wall_s, struct report *r)
 {
     struct about about = {.group = c, .report = r};
     struct tls_ctx_complaints complaints = {say, &about};
     struct tls_ctx_client client = {
         .verify = c->target_tls.verify,
         .ca = c->target_tls.ca.path.n ? c->target_tls.ca.path.p : NULL,
+        .wall_s = wall_s,
         .alpn = alpn,
     };
     return tls_ctx_client(&client, &complaints);
@@ -156,10 +182,10 @@ static struct slice target_alpn(const struct config_group *c)
 }
 
 static void load_group(struct snapshot *s, struct group *g, const struct config_group *c,
-                       struct report *r)
+                       int64_t wall_s, struct report *r)
 {
     g->tls_timeout_ms = s->config->timeouts.tls_handshake_ms;
-    g->tls = load_client(c, target_alpn(c), r);
+    g->tls = load_client(c, target_alpn(c), wall_s, r);
     for (size_t i = 0; g->tls && i < g->members_n; i++) {
         struct member *m = &g->members[i];
         m->link_key = hash_bytes(m->server_name, tls_ctx_fingerprint(g->tls)) | 1;
@@ -172,16 +198,17 @@ static struct slice check_alpn(const struct config_health_check *k)
 }
 
 /* Where the traffic speaks TLS in the same way the context is the same one. */
-static void load_check(struct group *g, const struct config_group *c, struct report *r)
+static void load_check(struct group *g, const struct config_group *c, int64_t wall_s,
+                       struct report *r)
 {
     struct slice alpn = check_alpn(&c->health_check);
     if (g->tls && slice_eq(alpn, target_alpn(c)))
         g->check_tls = tls_ctx_ref(g->tls);
     else if (!c->tls || g->tls) /* what is wrong with it was said already */
-        g->check_tls = load_client(c, alpn, r);
+        g->check_tls = load_client(c, alpn, wall_s, r);
 }
 
-static void load_groups(struct snapshot *s, struct report *r)
+static void load_groups(struct snapshot *s, int64_t wall_s, struct report *r)
 {
     for (size_t i = 0; i < s->groups_n; i++) {
         struct group *g = &s->groups[i];
@@ -190,9 +217,9 @@ static void load_groups(struct snapshot *s, struct report *r)
         if (c->tls || checked)
             warn_unverified(c, r);
         if (c->tls)
-            load_group(s, g, c, r);
+            load_group(s, g, c, wall_s, r);
         if (checked)
-            load_check(g, c, r);
+            load_check(g, c, wall_s, r);
     }
 }
 
@@ -214,7 +241,7 @@ bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struc
     for (size_t i = 0; i < s->listeners_n; i++)
         if (s->listeners[i].config->tls)
             load_listener(s, &s->listeners[i], o, r);
-    load_groups(s, r);
+    load_groups(s, o->wall_s, r);
     return r->errors == errors;
 }
 

@@ -149,6 +149,16 @@ static void test_listeners_are_checked(void **state)
         {"{" SECURE ", certificates: [@{certificate: a}]", "the key \"key\" is missing"},
         {"{" SECURE ", certificates: [" PAIR "], tls_policy: @[a]", "must be a single value"},
         {"{" SECURE ", certificates: [" PAIR "], @ocsp: a", "ocsp is not built"},
+        {"{" GOOD ", mutual_authentication: @{mode: off}", "on a listener without TLS"},
+        {"{" SECURE ", certificates: [" PAIR "], mutual_authentication: {mode: @on}", "one of off"},
+        {"{" SECURE ", certificates: [" PAIR "], mutual_authentication: @{mode: verify}",
+         "to verify clients a trust_store is needed"},
+        {"{" SECURE ", certificates: [" PAIR "], mutual_authentication: {mode: verify, "
+         "trust_store: a, revocations: @[]}",
+         "cannot be an empty list"},
+        {"{" SECURE ", certificates: [" PAIR "], mutual_authentication: {mode: passthrough, "
+         "advertise_trust_store_ca_names: @on}",
+         "means nothing without mode: verify"},
         {"{" GOOD ", attributes: {http2: @maybe}", "is not a switch"},
         {"{" GOOD ", attributes: {idle_timeout: @99ms}", "from 100ms to 7d; default 60s"},
         {"{" GOOD ", attributes: {desync_mitigation_mode: @x}", "one of monitor, defensive"},
@@ -159,6 +169,24 @@ static void test_listeners_are_checked(void **state)
     };
     check_rows(rows, ARRAY_LEN(rows), "listeners:\n  - ",
                ", default_action: {forward: app}}\ntarget_groups: [{name: app, targets: []}]\n");
+}
+
+static void test_a_tls_listener_passes_no_certificates_on(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"@{mode: passthrough}", "which a tls listener does not have"},
+    };
+    check_rows(rows, ARRAY_LEN(rows),
+               "target_groups: [{name: app, protocol: tcp, targets: []}]\n"
+               "listeners:\n"
+               "  - name: db\n"
+               "    listen: \"127.0.0.1:1\"\n"
+               "    protocol: tls\n"
+               "    certificates: [" PAIR "]\n"
+               "    default_action: {forward: app}\n"
+               "    mutual_authentication: ",
+               "\n");
 }
 
 static void test_attributes_of_http_mean_nothing_on_tcp(void **state)
@@ -454,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_a_part_of_the_head_shrinks_with_the_head_unless_it_was_typed),
         cmocka_unit_test(test_a_list_of_listeners_is_needed),
         cmocka_unit_test(test_listeners_are_checked),
+        cmocka_unit_test(test_a_tls_listener_passes_no_certificates_on),
         cmocka_unit_test(test_attributes_of_http_mean_nothing_on_tcp),
         cmocka_unit_test(test_rules_are_checked),
         cmocka_unit_test(test_actions_are_checked),

@@ -28,6 +28,8 @@ static void check(const char *in, const struct forward_request *c, const char *e
     struct request *r = heads_request(slice_str(in), &heads_limits, DESYNC_MODE_DEFENSIVE);
     assert_int_equal(r->reason, REASON_NONE);
     size_t cap = r->head.raw.n + FORWARD_REQUEST_EXTRA;
+    for (uint32_t i = 0; i < c->vouched_count; i++)
+        cap += c->vouched[i].name.n + c->vouched[i].value.n + 4;
     char *to = malloc(cap);
     struct forwarded out;
     assert_int_equal(forward_request(&r->head, c, to, cap, &out), REASON_NONE);
@@ -334,6 +336,30 @@ static void test_a_large_head_gets_a_root_alone(void **state)
     check_trace_of_head(FORWARD_TRACE_HEAD_MAX + 1, "Root=" ID);
 }
 
+static void test_what_is_vouched_for_replaces_what_a_client_says(void **state)
+{
+    (void)state;
+    struct forward_request c = context();
+    static const struct field ours[] = {
+        {.name = SLICE_INIT("X-Amzn-Mtls-Clientcert-Subject"), .value = SLICE_INIT("CN=a")},
+        {.name = SLICE_INIT("X-Amzn-Mtls-Clientcert-Leaf"), .value = SLICE_INIT("-----BEGIN%20")},
+    };
+    const char *in = "GET / HTTP/1.1\r\nHost: a\r\nX-Amzn-Mtls-Clientcert-Subject: CN=b\r\n"
+                     "x-amzn-tls-version: TLSv9\r\nConnection: X-Amzn-Mtls-Clientcert-Leaf\r\n\r\n";
+    check(in, &c, "GET / HTTP/1.1\r\nHost: a\r\n" OURS);
+    c.vouched = ours;
+    c.vouched_count = 2;
+    c.tls_cipher = SLICE("TLS_AES_128_GCM_SHA256");
+    check(in, &c,
+          "GET / HTTP/1.1\r\nHost: a\r\n" XFF PROTO "X-Amzn-Mtls-Clientcert-Subject: CN=a\r\n"
+          "X-Amzn-Mtls-Clientcert-Leaf: -----BEGIN%20\r\n" TRACE "\r\n");
+    c.vouched_count = 0;
+    c.tls_version = SLICE("TLSv1.3");
+    check(in, &c,
+          "GET / HTTP/1.1\r\nHost: a\r\n" XFF PROTO "X-Amzn-Tls-Version: TLSv1.3\r\n"
+          "X-Amzn-Tls-Cipher-Suite: TLS_AES_128_GCM_SHA256\r\n" TRACE "\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_a_client_without_an_address_adds_nothing),
         cmocka_unit_test(test_more_than_thirty_forwarded_addresses_are_463),
         cmocka_unit_test(test_traces_are_continued),
+        cmocka_unit_test(test_what_is_vouched_for_replaces_what_a_client_says),
         cmocka_unit_test(test_a_large_head_gets_a_root_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
