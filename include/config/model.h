@@ -324,6 +324,18 @@ struct config_target {
     struct config_pos pos;
 };
 
+enum config_discovery_source {
+    CONFIG_DISCOVERY_NONE,
+    CONFIG_DISCOVERY_FILE,
+};
+
+/* Targets that are not in the configuration; see upstream/roster.h. */
+struct config_discovery {
+    enum config_discovery_source source;
+    struct config_file file; /* FILE */
+    struct config_pos pos;
+};
+
 /* With https and tls groups, and with checks that speak TLS. */
 struct config_target_tls {
     bool verify;
@@ -340,6 +352,7 @@ struct config_group {
     struct config_health_check health_check;
     struct config_target *targets; /* may be none: 503 */
     size_t targets_n;
+    struct config_discovery discovery;
     bool used; /* by some action */
     struct config_pos pos;
     bool broken; /* as in a listener */

@@ -117,6 +117,9 @@ const struct schema_key *schema_only_key(struct schema_ctx *x, const struct sche
 /* "NAME: MESSAGE", with what the row expects. */
 struct report_entry *schema_complain(struct schema_ctx *x, const struct schema_key *key,
                                      const struct yaml_tree_node *node, const char *message);
+/* That the map, `what`, has not this key and should have it. */
+void schema_missing(struct schema_ctx *x, const struct schema_key *key, const char *what,
+                    const struct yaml_tree_node *map);
 /* That the node says something which exists, but not in this version. */
 void schema_not_built(struct schema_ctx *x, struct config_pos pos, const char *what);
 

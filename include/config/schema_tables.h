@@ -13,6 +13,7 @@ extern const struct schema_key schema_rule_keys[];
 extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
 extern const struct schema_key schema_health_keys[];
+extern const struct schema_key schema_discovery_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
@@ -25,6 +26,8 @@ schema_decode schema_rule_decode;     /* to: struct config_rule */
 schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
 schema_decode schema_health_decode;   /* to: struct config_health_check */
+schema_decode schema_discovery_decode; /* to: struct config_discovery */
+schema_decode schema_group_target_decode;    /* to: struct config_target; for items of a list */
 
 /* What the TLS of a listener needs, and what means nothing without it. */
 void schema_tls_finish(struct schema_ctx *x, const struct yaml_tree_node *listener,

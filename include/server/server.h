@@ -7,6 +7,7 @@
 #include "server/admin.h"
 #include "server/check_log.h"
 #include "server/departures.h"
+#include "server/discovery.h"
 #include "server/publish.h"
 #include "server/reload.h"
 #include "server/signals.h"
@@ -24,6 +25,7 @@ struct server {
     struct roster roster; /* the newest; each snapshot has its own */
     struct news news;
     struct departures departures;
+    struct discovery discovery;
     struct checker checker;
     struct check_log check_log;
     struct listeners listeners;

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 
+#include "base/stamp.h"
 #include "config/model.h"
 
 enum roster_source {
@@ -35,6 +36,10 @@ struct roster_list {
     struct slice origin; /* empty but for ROSTER_NAME */
     struct config_target *targets; /* no two with the same address; may be none */
     size_t targets_n;
+    /* Of a targets file: */
+    struct stamp stamp; /* the state that was looked at last */
+    int64_t good_s;          /* when its targets were read, since the epoch; 0: never */
+    const char *trouble;     /* why what was looked at last was not taken; NULL: it was */
 };
 
 struct roster {

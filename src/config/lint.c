@@ -188,7 +188,7 @@ static void lint_covered_zones(const struct config_group *g, const struct zones 
 {
     struct zones own = zones_of(g);
     struct strbuf missing;
-    if (own.n == 0 || own.n == ZONES_MAX)
+    if (own.n == 0 || own.n == ZONES_MAX || g->discovery.source)
         return;
     strbuf_init(&missing);
     for (size_t i = 0; i < all->n; i++)

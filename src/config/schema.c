@@ -414,8 +414,8 @@ static void fill_default(struct schema_ctx *x, const struct schema_key *key, voi
         key->decode(x, key, NULL, member);
 }
 
-static void report_missing(struct schema_ctx *x, const struct schema_key *key, const char *what,
-                           const struct yaml_tree_node *map)
+void schema_missing(struct schema_ctx *x, const struct schema_key *key, const char *what,
+                    const struct yaml_tree_node *map)
 {
     add_expected(
         x, report_error(x->report, map->pos, "%s: the key \"%s\" is missing", what, key->name),
@@ -445,7 +445,7 @@ void schema_map(struct schema_ctx *x, const struct schema_key *keys, const char 
         if (seen & 1ull << (k - keys))
             continue;
         if (node && k->required)
-            report_missing(x, k, what, node);
+            schema_missing(x, k, what, node);
         fill_default(x, k, to);
     }
 }

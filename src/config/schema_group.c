@@ -65,7 +65,7 @@ static void decode_address(struct schema_ctx *x, const struct schema_key *key,
 }
 
 /* `"10.0.0.1:80"` is short for {address: "10.0.0.1:80"}. */
-static void decode_target(struct schema_ctx *x, const struct schema_key *key,
+void schema_group_target_decode(struct schema_ctx *x, const struct schema_key *key,
                           const struct yaml_tree_node *node, void *to)
 {
     struct config_target *t = to;
@@ -282,27 +282,6 @@ static const struct schema_key tls_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key dns_keys[] = {
-    NOT_BUILT("name", SCHEMA_TEXT, NULL, "whose addresses are targets"),
-    NOT_BUILT("port", SCHEMA_NUMBER, NULL, "of all of them"),
-    NOT_BUILT("zone", SCHEMA_NAME, NULL, "of all of them"),
-    NOT_BUILT("resolver", SCHEMA_LIST, NULL, "name servers; default resolvers"),
-    SCHEMA_END,
-};
-
-static const struct schema_key dns_srv_keys[] = {
-    NOT_BUILT("name", SCHEMA_TEXT, NULL, "whose SRV records are targets"),
-    NOT_BUILT("resolver", SCHEMA_LIST, NULL, "name servers; default resolvers"),
-    SCHEMA_END,
-};
-
-static const struct schema_key discovery_keys[] = {
-    NOT_BUILT_MAP("dns", dns_keys, "A and AAAA records"),
-    NOT_BUILT_MAP("dns_srv", dns_srv_keys, "SRV records"),
-    NOT_BUILT("file", SCHEMA_CUSTOM, NULL, "a file with a list of targets"),
-    SCHEMA_END,
-};
-
 const struct schema_key schema_group_keys[] = {
     {.name = "name",
      .type = SCHEMA_NAME,
@@ -340,13 +319,18 @@ const struct schema_key schema_group_keys[] = {
      SCHEMA_AT(config_group, health_check)},
     {.name = "targets",
      .type = SCHEMA_LIST,
-     .required = true,
      .keys = target_keys,
-     .decode = decode_target,
+     .decode = schema_group_target_decode,
      .expected = "a list of addresses or of {address: , zone: , weight: }; [] for none",
      .meaning = "addresses, or maps as here; [] is a group that answers 503",
      SCHEMA_ITEMS(config_group, targets, config_target)},
-    NOT_BUILT_MAP("discovery", discovery_keys, "targets that come and go"),
+    {.name = "discovery",
+     .type = SCHEMA_CUSTOM,
+     .keys = schema_discovery_keys,
+     .decode = schema_discovery_decode,
+     .expected = "one of dns, dns_srv and file",
+     .meaning = "targets that come and go: one of these; targets may then be left out",
+     SCHEMA_AT(config_group, discovery)},
     SCHEMA_END,
 };
 
@@ -371,6 +355,13 @@ static void check_tls(struct schema_ctx *x, const struct yaml_tree_node *node,
         check_unix_names(x, g);
 }
 
+static void want_targets(struct schema_ctx *x, const struct yaml_tree_node *node)
+{
+    bool none = !yaml_tree_get(node, "targets") && !yaml_tree_get(node, "discovery");
+    if (none && node->kind == YAML_TREE_MAP)
+        schema_missing(x, schema_find(schema_group_keys, SLICE("targets")), "a target group", node);
+}
+
 void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
                          const struct yaml_tree_node *node, void *to)
 {
@@ -379,6 +370,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     size_t errors = x->report->errors;
     (void)key;
     schema_map(x, schema_group_keys, "a target group", node, g);
+    want_targets(x, node);
     g->pos = node->pos;
     g->tls = schema_tls_is_on(node);
     if (x->report->errors == errors) {

@@ -4,6 +4,7 @@
 #include "config/load.h"
 #include "config/resolve.h"
 #include "proxy/tls_store.h"
+#include "server/targets_files.h"
 
 void loading_init(struct loading *l, const char *path, const struct config *running)
 {
@@ -62,18 +63,29 @@ static void load_secrets(struct loading *l)
     l->snapshot = NULL;
 }
 
-/* Takes c. */
+static struct resolve_options resolve_options(struct loading *l)
+{
+    struct resolve_options o = resolve_options_default();
+    o.last = l->running;
+    o.cancelled = &l->cancelled;
+    return o;
+}
+
+/* Takes c, with its names resolved. */
 static void compile(struct loading *l, struct config *c)
 {
+    struct resolve_options o = resolve_options(l);
+    if (targets_files_load(c, &l->roster, &o, &l->report) != OK) {
+        model_free(c);
+        return;
+    }
     l->snapshot = snapshot_compile_with(c, &l->roster, c->workers);
     load_secrets(l);
 }
 
 void loading_compile(struct loading *l, struct config *c)
 {
-    struct resolve_options o = resolve_options_default();
-    o.last = l->running;
-    o.cancelled = &l->cancelled;
+    struct resolve_options o = resolve_options(l);
     if (l->running)
         keep_running_values(l, c);
     if (resolve_targets(c, &o, &l->report) != OK) {

@@ -71,6 +71,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
+    discovery_adopt(&s->discovery, next);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){
             .order = WORKER_ADOPT,

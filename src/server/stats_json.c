@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "base/version.h"
 #include "server/descriptors.h"
 #include "server/stats.h"
@@ -116,18 +118,43 @@ static void write_leaving(struct strbuf *b, const struct group *g, const struct 
     }
 }
 
-static void write_group(struct strbuf *b, const struct group *g, const struct config_group *c,
-                        const struct departures *d)
+static void write_time(struct strbuf *b, const char *name, int64_t s)
+{
+    char text[32] = "";
+    struct tm tm;
+    if (s && gmtime_r(&(time_t){s}, &tm))
+        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    string(b, name, slice_str(text));
+}
+
+static void write_discovery(struct strbuf *b, const struct server *s, const struct config_group *c)
+{
+    struct discovery_state d;
+    if (!discovery_state(&s->discovery, s->snapshots.current, c, &d))
+        return;
+    key(b, "discovery");
+    strbuf_str(b, "{");
+    string(b, "source", d.source);
+    string(b, "name", d.name);
+    number(b, "targets", d.targets);
+    write_time(b, "last_success", d.good_s);
+    string(b, "last_error", d.trouble);
+    strbuf_str(b, "}");
+}
+
+static void write_group(struct strbuf *b, const struct server *s, const struct group *g,
+                        const struct config_group *c)
 {
     item(b);
     strbuf_str(b, "{");
     string(b, "name", g->name);
     string(b, "protocol", slice_str(protocol_name(c->protocol)));
+    write_discovery(b, s, c);
     key(b, "targets");
     strbuf_str(b, "[");
     for (size_t i = 0; i < g->members_n; i++)
         write_target(b, &g->members[i], g, c->used);
-    write_leaving(b, g, d);
+    write_leaving(b, g, &s->departures);
     strbuf_str(b, "]}");
 }
 
@@ -137,7 +164,7 @@ static void write_groups(struct strbuf *b, const struct server *s)
     key(b, "groups");
     strbuf_str(b, "[");
     for (size_t i = 0; i < now->groups_n; i++)
-        write_group(b, &now->groups[i], &now->config->groups[i], &s->departures);
+        write_group(b, s, &now->groups[i], &now->config->groups[i]);
     strbuf_str(b, "]");
 }
 

@@ -221,6 +221,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     check_log_init(&s->check_log, &s->loop, &s->log);
     s->checker.report = check_log_write;
     s->checker.report_ctx = &s->check_log;
+    discovery_init(&s->discovery, s);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -238,6 +239,7 @@ static void fini(struct server *s)
     for (unsigned w = 0; w < s->workers_n; w++)
         if (s->workers[w])
             worker_close(s->workers[w]);
+    discovery_fini(&s->discovery);
     checker_fini(&s->checker);
     news_fini(&s->news);
     departures_fini(&s->departures);
