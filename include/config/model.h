@@ -33,6 +33,12 @@ struct config_pos {
     uint32_t line, column;
 };
 
+/* A file that is read when the snapshot is made. */
+struct config_file {
+    struct slice path; /* empty: none */
+    struct config_pos pos;
+};
+
 struct config_node {
     struct slice zone; /* empty: no zone preference */
 };
@@ -99,9 +105,23 @@ struct config_health_check_log {
     struct config_sink sink; /* CONFIG_OUTPUT_OFF unless configured */
 };
 
+enum config_role {
+    CONFIG_ROLE_NONE, /* of no token */
+    CONFIG_ROLE_VIEWER,
+    CONFIG_ROLE_OPERATOR,
+};
+
+struct config_token {
+    enum config_role role;
+    struct config_file file;
+    struct slice secret; /* what is in it; empty until config/tokens.h has read it */
+};
+
 struct config_admin {
     struct addr listen; /* loopback or unix; AF_UNSPEC: off, the default */
     struct config_pos pos;
+    struct config_token *tokens; /* none: see server/access.h */
+    size_t tokens_n;
 };
 
 /* --- listeners --- */
@@ -110,12 +130,6 @@ struct config_admin {
 enum config_protocol {
     CONFIG_PROTOCOL_HTTP,
     CONFIG_PROTOCOL_TCP,
-};
-
-/* A file that is read when the snapshot is made. */
-struct config_file {
-    struct slice path; /* empty: none */
-    struct config_pos pos;
 };
 
 struct config_certificate {
@@ -369,6 +383,7 @@ struct config {
     struct config_node node;
     uint32_t workers;  /* threads; `auto` is already counted */
     struct slice user; /* empty: stay who we are */
+    struct slice state_dir; /* empty: run-time changes end with the process */
     struct config_limits limits;
     struct config_timeouts timeouts;
     struct config_keys keys;

@@ -14,6 +14,7 @@ extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
 extern const struct schema_key schema_health_keys[];
 extern const struct schema_key schema_discovery_keys[];
+extern const struct schema_key schema_admin_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);

@@ -53,6 +53,8 @@ void crypto_ring_unref(struct crypto_ring *r); /* NULL is fine; the last one wip
 MUST_USE enum err crypto_ring_seal(struct crypto_ring *r, uint64_t now_ms, struct crypto_key *out);
 enum crypto_found crypto_ring_open(struct crypto_ring *r, uint64_t now_ms,
                                    const uint8_t name[CRYPTO_NAME_BYTES], struct crypto_key *out);
+/* Are two secrets the same? Takes as long for any text of the same length. */
+bool crypto_same(const void *a, size_t a_n, const void *b, size_t b_n);
 void crypto_wipe(void *p, size_t n);
 
 #endif

@@ -33,6 +33,7 @@ struct server {
     struct reload reload;
     struct stop stop;
     struct admin admin;
+    uint64_t admin_refused_ms; /* when a refusal was last logged; 0: never */
 
     unsigned workers_n;
     struct worker **workers;

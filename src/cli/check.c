@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "config/load.h"
+#include "config/tokens.h"
 #include "proxy/tls_store.h"
 
 struct options {
@@ -84,7 +85,8 @@ int check_main(int argc, char **argv)
     struct config *c = load_path(o.path, &load, &report);
     struct snapshot *s = c ? snapshot_compile(c, 1) : NULL;
     struct tls_store_options tls = tls_store_options_default(NULL);
-    bool good = s && tls_store_load(s, &tls, &report);
+    bool tokens = c && tokens_read(c, &report);
+    bool good = s && tls_store_load(s, &tls, &report) && tokens;
     print(good ? c : NULL, &report, o.json);
     rc = good ? COMMANDS_OK : COMMANDS_BAD;
     if (s)

@@ -228,52 +228,6 @@ static const struct schema_key health_check_log_keys[] = {
     SCHEMA_END,
 };
 
-/* --- admin --- */
-
-/* Fills all of config_admin, so that a socket that cannot be bound is blamed on its line. */
-static void decode_admin(struct schema_ctx *x, const struct schema_key *key,
-                         const struct yaml_tree_node *node, void *to)
-{
-    struct config_admin *admin = to;
-    if (!node)
-        return;
-    admin->pos = node->pos;
-    if (node->kind == YAML_TREE_SCALAR && slice_eq(node->text, SLICE("off")))
-        return;
-    if (!decode_addr(x, key, node, &admin->listen) || addr_is_loopback(&admin->listen))
-        return;
-    struct report_entry *e = schema_complain(x, key, node, "is open to other machines");
-    report_hint(x->report, e, "there is no access control in this version of tenbin");
-}
-
-static const struct schema_key token_keys[] = {
-    {.name = "role",
-     .type = SCHEMA_WORD,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "viewer or operator"},
-    {.name = "file",
-     .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "the file that holds the token"},
-    SCHEMA_END,
-};
-
-static const struct schema_key admin_keys[] = {
-    {.name = "listen",
-     .type = SCHEMA_CUSTOM,
-     .def = "off",
-     .decode = decode_admin,
-     .expected = "a loopback address such as 127.0.0.1:9900, unix:PATH, or off",
-     .meaning =
-         "/healthz, /status and /metrics: a loopback address, unix:PATH or off; needs a restart"},
-    {.name = "tokens",
-     .type = SCHEMA_LIST,
-     .built = SCHEMA_NOT_BUILT,
-     .keys = token_keys,
-     .meaning = "who may ask and who may change"},
-    SCHEMA_END,
-};
-
 /* --- the file --- */
 
 static const struct schema_key keys_keys[] = {
@@ -382,7 +336,7 @@ const struct schema_key schema_root_keys[] = {
      SCHEMA_AT(config, health_check_log)},
     {.name = "admin",
      .type = SCHEMA_MAP,
-     .keys = admin_keys,
+     .keys = schema_admin_keys,
      .meaning = "the endpoint for operators",
      SCHEMA_AT(config, admin)},
     {.name = "tests",

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "config/load.h"
 #include "config/resolve.h"
+#include "config/tokens.h"
 #include "proxy/tls_store.h"
 #include "server/targets_files.h"
 
@@ -88,7 +89,7 @@ void loading_compile(struct loading *l, struct config *c)
     struct resolve_options o = resolve_options(l);
     if (l->running)
         keep_running_values(l, c);
-    if (resolve_targets(c, &o, &l->report) != OK) {
+    if (!tokens_read(c, &l->report) || resolve_targets(c, &o, &l->report) != OK) {
         model_free(c);
         return;
     }

@@ -9,10 +9,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "server/admin_routes.h"
 #include "server/descriptors.h"
 #include "server/privileges.h"
 #include "server/server.h"
-#include "server/stats.h"
 
 #define LOG_STOP_MS 5000 /* for the last lines; a stuck pipe must not keep the process */
 
@@ -33,32 +33,6 @@ static void on_signal(void *ctx, int signo)
         break;
     default:
         stop_signal(&s->stop, signo);
-    }
-}
-
-/* ---- admin ---- */
-
-static void answer_health(const struct server *s, struct admin_answer *a)
-{
-    a->status = s->stopping ? 503 : 200;
-    strbuf_str(&a->body, s->stopping ? "stopping\n" : "ok\n");
-}
-
-static void on_admin(void *ctx, struct slice path, struct admin_answer *a)
-{
-    const struct server *s = ctx;
-    a->status = 200;
-    if (slice_eq(path, SLICE("/healthz"))) {
-        answer_health(s, a);
-    } else if (slice_eq(path, SLICE("/status"))) {
-        a->content_type = "application/json";
-        stats_json_write(s, &a->body);
-    } else if (slice_eq(path, SLICE("/metrics"))) {
-        a->content_type = "text/plain; version=0.0.4; charset=utf-8";
-        stats_metrics_write(s, &a->body);
-    } else {
-        a->status = 404;
-        strbuf_str(&a->body, "Here are /healthz, /status and /metrics.\n");
     }
 }
 
@@ -225,7 +199,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
-    admin_init(&s->admin, &s->loop, on_admin, s);
+    admin_init(&s->admin, &s->loop, admin_routes_answer, s);
     stop_init(&s->stop, s);
     return OK;
 }

@@ -10,7 +10,7 @@ import pytest
 import origin as o
 import wire
 from conftest import WEB
-from lb import eventually
+from lb import eventually, run
 
 STATUS = "generation snapshots_live uptime_seconds version node workers listeners groups connections descriptors reasons reloads".split()
 
@@ -104,7 +104,7 @@ def test_an_unknown_path_is_404(web, path):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_only_get_is_served(web, method):
+def test_what_shows_something_is_for_get_only(web, method):
     client = wire.Client(web.port("admin"))
     client.send(f"{method} /status HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     answer = client.response()
@@ -208,3 +208,86 @@ def test_a_unix_socket_left_by_a_dead_process_is_no_obstacle(tenbin, origin, tmp
     eventually(lambda: served(second, path), "the second")
     second.close_clients()
     assert second.stop() == 0
+
+
+# --- tokens
+
+VIEWER, OPERATOR = "viewer-secret-0123456789", "operator-secret-0123456789"
+TOKENS = 'tokens: [{role: viewer, file: $viewer}, {role: operator, file: $operator}]'
+
+
+@pytest.fixture
+def token_files(tmp_path):
+    names = {"viewer": VIEWER, "operator": OPERATOR}
+    for name, token in names.items():
+        (tmp_path / name).write_text(token + "\n")
+    return {name: tmp_path / name for name in names}
+
+
+def ask(lb, method, path, token=None, body=b""):
+    client = wire.Client(lb.port("admin"))
+    lines = (f"Authorization: Bearer {token}",) if token else ()
+    answer = client.request(method, path, *lines, body=body).response()
+    client.close()
+    return answer
+
+
+def test_with_tokens_every_question_needs_one_but_healthz(tenbin, origin, token_files):
+    web = tenbin(WEB + 'admin: {listen: "127.0.0.1:$admin", ' + TOKENS + "}\n", app=origin.address, **token_files)
+    assert ask(web, "GET", "/healthz").status == 200
+    for path in ("/status", "/metrics"):
+        for token in (None, "wrong-secret-0123456789", VIEWER[:-1], VIEWER + "x"):
+            answer = ask(web, "GET", path, token)
+            assert answer.status == 401 and answer["www-authenticate"] == "Bearer" and b"token" in answer.body
+        assert ask(web, "GET", path, VIEWER).status == 200
+        assert ask(web, "GET", path, OPERATOR).status == 200
+    web.says("admin: GET /status from 127.0.0.1:[0-9]+ refused: a token is needed")
+    assert VIEWER not in web.stderr() and "wrong-secret" not in web.stderr()
+    assert web.stop() == 0
+
+
+def test_a_reload_reads_the_tokens_again(tenbin, origin, token_files):
+    text = WEB + 'admin: {listen: "127.0.0.1:$admin", ' + TOKENS + "}\n"
+    web = tenbin(text, app=origin.address, **token_files)
+    token_files["viewer"].write_text("another-secret-0123456789")
+    web.hup()
+    eventually(lambda: ask(web, "GET", "/status", "another-secret-0123456789").status == 200, "the new token")
+    assert ask(web, "GET", "/status", VIEWER).status == 401
+    token_files["viewer"].unlink()
+    web.hup()
+    web.says("cannot read the token .*viewer: No such file", "reload: failed")
+    assert ask(web, "GET", "/status", "another-secret-0123456789").status == 200
+    assert web.stop() == 0
+
+
+def test_a_bad_token_file_stops_check_and_start(tenbin, origin, token_files, tmp_path):
+    token_files["operator"].write_text("short")
+    file = tmp_path / "c.yaml"
+    file.write_text(f"""
+admin: {{listen: "127.0.0.1:9900", tokens: [{{role: operator, file: {token_files["operator"]}}}]}}
+listeners: [{{name: web, listen: "127.0.0.1:8080", protocol: http, default_action: {{forward: app}}}}]
+target_groups: [{{name: app, targets: ["{origin.address}"]}}]
+""")
+    result = run("check", "-c", file)
+    assert result.returncode == 1 and "16 to 256 visible ASCII characters" in result.stderr
+    result = run("run", "-c", file)
+    assert result.returncode == 1 and "16 to 256 visible ASCII characters" in result.stderr
+
+
+@pytest.mark.parametrize("length, status", [(65536, 405), (65537, 413), (10**12, 413)])
+def test_a_body_is_bounded(web, length, status):
+    client = wire.Client(web.port("admin"))
+    client.send(f"POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+    if status == 405:
+        client.send(b"x" * length)
+    assert client.response().status == status
+    client.close()
+
+
+def test_a_body_that_never_becomes_whole_is_cut_and_others_are_served_meanwhile(web):
+    slow = wire.Client(web.port("admin"))
+    slow.send("POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx")
+    assert web.admin("/healthz").status == 200
+    slow.timeout(10)
+    assert slow.response().status == 408
+    slow.close()

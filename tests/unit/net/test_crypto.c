@@ -173,9 +173,20 @@ static void test_threads_never_see_half_a_key(void **state)
     crypto_ring_unref(r);
 }
 
+static void test_secrets_are_the_same_when_all_of_them_is(void **state)
+{
+    (void)state;
+    assert_true(crypto_same("abc", 3, "abc", 3));
+    assert_true(crypto_same("", 0, "", 0));
+    assert_false(crypto_same("abc", 3, "abd", 3));
+    assert_false(crypto_same("abc", 3, "ab", 2));
+    assert_false(crypto_same("abc", 3, "", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_secrets_are_the_same_when_all_of_them_is),
         cmocka_unit_test(test_what_a_key_sealed_is_opened_until_it_is_too_old),
         cmocka_unit_test(test_old_keys_leave_the_ring),
         cmocka_unit_test(test_two_rings_share_nothing),

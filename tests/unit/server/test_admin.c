@@ -1,6 +1,7 @@
 #include "server/fixture.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 
 #include "net/conn.h"
 #include "server/admin.h"
@@ -10,12 +11,18 @@ struct fixture {
     struct admin admin;
     size_t body_bytes; /* of /big */
     unsigned asked;
+    char token[64]; /* of the last request */
+    size_t posted;  /* bytes of the last body */
+    struct admin_later later[ADMIN_LATER_MAX + 1];
+    size_t later_n;
 };
 
-static void answer(void *ctx, struct slice path, struct admin_answer *a)
+static void answer(void *ctx, const struct admin_request *r, struct admin_answer *a)
 {
     struct fixture *f = ctx;
+    struct slice path = r->path;
     f->asked++;
+    snprintf(f->token, sizeof(f->token), "%.*s", (int)r->token.n, r->token.p);
     if (slice_eq(path, SLICE("/hello"))) {
         a->status = 200;
         strbuf_str(&a->body, "hi\n");
@@ -24,6 +31,14 @@ static void answer(void *ctx, struct slice path, struct admin_answer *a)
         a->content_type = "application/json";
         for (size_t i = 0; i < f->body_bytes; i++)
             strbuf_add(&a->body, "x", 1);
+    } else if (slice_eq(path, SLICE("/echo")) && r->post) {
+        a->status = 200;
+        f->posted = r->body.n;
+        strbuf_slice(&a->body, slice_upto(r->body, 64));
+    } else if (slice_eq(path, SLICE("/later"))) {
+        a->status = 503;
+        if (admin_may_wait(&f->admin))
+            a->later = &f->later[f->later_n++];
     }
 }
 
@@ -64,6 +79,7 @@ static int dial(struct fixture *f)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, &f->admin.addr.sa, f->admin.addr.len), 0);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     return fd;
 }
 
@@ -115,8 +131,10 @@ static void test_a_get_is_answered_and_the_connection_closed(void **state)
 static void test_what_is_not_a_good_get_is_refused(void **state)
 {
     struct fixture *f = *state;
-    assert_answers(f, "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+    assert_answers(f, "PUT /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
                    "HTTP/1.1 405 ");
+    assert_answers(f, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                   "HTTP/1.1 501 ");
     assert_answers(f, "HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 405 ");
     assert_answers(f, "nonsense\r\n\r\n", "HTTP/1.1 400 ");
     assert_answers(f, "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 ");
@@ -126,12 +144,12 @@ static void test_what_is_not_a_good_get_is_refused(void **state)
     assert_int_equal(f->asked, 1);
 }
 
-static void test_405_names_the_method_that_is_allowed(void **state)
+static void test_405_names_the_methods_that_are_allowed(void **state)
 {
     struct fixture *f = *state;
     int fd = dial(f);
     say(f, fd, "DELETE /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_non_null(strstr(heard(fd), "Allow: GET\r\n"));
+    assert_non_null(strstr(heard(fd), "Allow: GET, POST\r\n"));
     close(fd);
 }
 
@@ -259,6 +277,172 @@ static void test_one_who_never_ends_after_the_answer_is_closed(void **state)
     close(fd);
 }
 
+static void test_a_post_is_answered_when_its_body_is_whole(void **state)
+{
+    struct fixture *f = *state;
+    const char *request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    int fd = dial(f);
+    for (const char *p = request; *p; p++) {
+        assert_int_equal(f->asked, 0);
+        say(f, fd, (char[]){*p, '\0'});
+    }
+    const char *text = heard(fd);
+    assert_true(strncmp(text, "HTTP/1.1 200 ", 13) == 0);
+    assert_non_null(strstr(text, "\r\n\r\nhello"));
+    assert_int_equal(f->asked, 1);
+    close(fd);
+}
+
+static void test_a_post_without_a_body_has_an_empty_one(void **state)
+{
+    struct fixture *f = *state;
+    f->posted = 99;
+    assert_answers(f, "POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 ");
+    assert_int_equal(f->posted, 0);
+}
+
+static int post_of(struct fixture *f, size_t n)
+{
+    static char body[ADMIN_BODY_MAX + 2];
+    char head[128];
+    int fd = dial(f);
+    snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", n);
+    say(f, fd, head);
+    memset(body, 'b', n);
+    body[n] = '\0';
+    for (size_t sent = 0; sent < n;) {
+        ssize_t now = send(fd, body + sent, n - sent, MSG_NOSIGNAL);
+        sent += now > 0 ? (size_t)now : n;
+        turn(f);
+    }
+    return fd;
+}
+
+static void test_a_body_at_the_limit_is_taken_and_one_beyond_is_413(void **state)
+{
+    struct fixture *f = *state;
+    int fd = post_of(f, ADMIN_BODY_MAX);
+    assert_true(strncmp(heard(fd), "HTTP/1.1 200 ", 13) == 0);
+    assert_int_equal(f->posted, ADMIN_BODY_MAX);
+    close(fd);
+    fd = post_of(f, ADMIN_BODY_MAX + 1);
+    assert_true(strncmp(heard(fd), "HTTP/1.1 413 ", 13) == 0);
+    assert_int_equal(f->asked, 1);
+    close(fd);
+}
+
+static void test_a_client_that_expects_100_is_told_to_go_on_once(void **state)
+{
+    struct fixture *f = *state;
+    int fd = dial(f);
+    say(f, fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+               "Expect: 100-continue\r\n\r\n");
+    assert_string_equal(heard(fd), "HTTP/1.1 100 Continue\r\n\r\n");
+    say(f, fd, "a");
+    say(f, fd, "bc");
+    assert_true(strncmp(heard(fd), "HTTP/1.1 200 ", 13) == 0);
+    close(fd);
+}
+
+static void test_a_body_that_does_not_come_in_time_is_408(void **state)
+{
+    struct fixture *f = *state;
+    int fd = dial(f);
+    say(f, fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab");
+    expire(f);
+    assert_true(strncmp(heard(fd), "HTTP/1.1 408 ", 13) == 0);
+    assert_int_equal(f->asked, 0);
+    close(fd);
+}
+
+static void assert_token(struct fixture *f, const char *line, const char *token)
+{
+    char request[256];
+    snprintf(request, sizeof(request), "GET /hello HTTP/1.1\r\nHost: a\r\n%s\r\n", line);
+    assert_answers(f, request, "HTTP/1.1 200 ");
+    assert_string_equal(f->token, token);
+}
+
+static void test_a_bearer_token_is_told_to_the_handler(void **state)
+{
+    struct fixture *f = *state;
+    assert_token(f, "", "");
+    assert_token(f, "Authorization: Bearer abc\r\n", "abc");
+    assert_token(f, "authorization: bEARER   abc \r\n", "abc");
+    assert_token(f, "Authorization: Bearer\r\n", "");
+    assert_token(f, "Authorization: Basic abc\r\n", "");
+    assert_token(f, "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", "");
+}
+
+static void test_an_answer_may_come_later(void **state)
+{
+    struct fixture *f = *state;
+    struct admin_answer a = {.status = 200, .content_type = "application/json"};
+    int fd = dial(f);
+    say(f, fd, "POST /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_string_equal(heard(fd), "");
+    assert_int_equal(f->admin.later_n, 1);
+    expire(f); /* it does not count as slow */
+    assert_string_equal(heard(fd), "");
+    strbuf_init(&a.body);
+    strbuf_str(&a.body, "{}\n");
+    admin_answer_later(&f->later[0], &a);
+    strbuf_fini(&a.body);
+    turn(f);
+    const char *text = heard(fd);
+    assert_true(strncmp(text, "HTTP/1.1 200 ", 13) == 0);
+    assert_non_null(strstr(text, "\r\n\r\n{}\n"));
+    assert_int_equal(f->admin.later_n, 0);
+    close(fd);
+}
+
+static void test_a_client_that_leaves_before_its_answer_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct admin_answer a = {.status = 200, .content_type = "text/plain"};
+    int fd = dial(f);
+    say(f, fd, "POST /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_non_null(f->later[0].session);
+    close(fd);
+    turn(f);
+    assert_null(f->later[0].session);
+    assert_int_equal(f->admin.later_n, 0);
+    assert_int_equal(f->admin.sessions_n, 0);
+    admin_answer_later(&f->later[0], &a);
+    admin_forget(&f->later[0]);
+}
+
+static void test_a_connection_may_be_given_up_instead_of_answered(void **state)
+{
+    struct fixture *f = *state;
+    int fd = dial(f);
+    say(f, fd, "POST /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    admin_forget(&f->later[0]);
+    assert_null(f->later[0].session);
+    turn(f);
+    assert_int_equal(f->admin.sessions_n, 0);
+    close(fd);
+}
+
+static void test_no_more_than_32_answers_are_due_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    int fds[ADMIN_LATER_MAX];
+    for (int i = 0; i < ADMIN_LATER_MAX; i++) {
+        fds[i] = dial(f);
+        say(f, fds[i], "POST /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    assert_int_equal(f->admin.later_n, ADMIN_LATER_MAX);
+    int next = dial(f);
+    say(f, next, "POST /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_true(strncmp(heard(next), "HTTP/1.1 503 ", 13) == 0);
+    close(next);
+    for (int i = 0; i < ADMIN_LATER_MAX; i++)
+        close(fds[i]);
+    turn(f);
+    assert_int_equal(f->admin.later_n, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -266,7 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_get_is_answered_and_the_connection_closed),
         TEST(test_what_is_not_a_good_get_is_refused),
-        TEST(test_405_names_the_method_that_is_allowed),
+        TEST(test_405_names_the_methods_that_are_allowed),
         TEST(test_a_request_in_single_bytes_is_answered),
         TEST(test_a_head_beyond_the_limit_is_431),
         TEST(test_a_large_answer_arrives_whole),
@@ -275,6 +459,16 @@ int main(void)
         TEST(test_a_request_that_takes_too_long_is_408),
         TEST(test_a_silent_connection_is_closed_without_an_answer),
         TEST(test_one_who_never_ends_after_the_answer_is_closed),
+        TEST(test_a_post_is_answered_when_its_body_is_whole),
+        TEST(test_a_post_without_a_body_has_an_empty_one),
+        TEST(test_a_body_at_the_limit_is_taken_and_one_beyond_is_413),
+        TEST(test_a_client_that_expects_100_is_told_to_go_on_once),
+        TEST(test_a_body_that_does_not_come_in_time_is_408),
+        TEST(test_a_bearer_token_is_told_to_the_handler),
+        TEST(test_an_answer_may_come_later),
+        TEST(test_a_client_that_leaves_before_its_answer_is_forgotten),
+        TEST(test_a_connection_may_be_given_up_instead_of_answered),
+        TEST(test_no_more_than_32_answers_are_due_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
