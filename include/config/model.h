@@ -41,6 +41,7 @@ struct config_file {
 
 struct config_node {
     struct slice zone; /* empty: no zone preference */
+    bool zone_wrong;   /* while loading: it was complained of */
 };
 
 struct config_limits {
@@ -287,9 +288,57 @@ enum config_algorithm {
     CONFIG_ALGORITHM_ROUND_ROBIN,
 };
 
+/* What happens between zones; see upstream/zone.h. */
+enum config_zone_policy {
+    CONFIG_ZONES_CROSS,
+    CONFIG_ZONES_LOCAL_ONLY,
+    CONFIG_ZONES_PREFER_LOCAL,
+    CONFIG_ZONES_BALANCED,
+    CONFIG_ZONES_ORDER,
+};
+
+struct config_zone_name {
+    struct slice zone;
+    uint32_t nodes; /* lb_nodes: balancers that run there */
+    struct config_pos pos;
+};
+
+/* The least number of healthy targets, and their least part of all of them. */
+struct config_threshold {
+    uint32_t count, percent;
+};
+
+struct config_minimum_healthy {
+    struct config_threshold routing; /* below it: fail open */
+    struct config_threshold dns;     /* below it, in the node's zone: /zone-health says 503 */
+    struct config_pos pos;           /* line 0: not given; the same below */
+};
+
+struct config_zone_rules {
+    enum config_zone_policy policy;
+    struct config_zone_name *order; /* CONFIG_ZONES_ORDER: first to last, each once */
+    size_t order_n;
+    struct config_pos pos;
+};
+
+struct config_zone_details {
+    uint32_t overprovision_permille;
+    uint32_t smoothing_ms;
+};
+
+struct config_lb_nodes {
+    struct config_zone_name *zones; /* each once; none: one balancer in each zone */
+    size_t zones_n;
+    struct config_pos pos;
+};
+
 struct config_group_attributes {
     enum config_algorithm algorithm;
     uint32_t deregistration_delay_ms; /* work in flight on a target that left is cut then */
+    struct config_zone_rules zone_policy;
+    struct config_zone_details zones;
+    struct config_lb_nodes lb_nodes;
+    struct config_minimum_healthy minimum_healthy;
     uint32_t retries; /* further targets or tries after the first */
     bool fail_open;   /* no healthy target: use all */
 };

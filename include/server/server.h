@@ -14,6 +14,7 @@
 #include "server/snapshots.h"
 #include "server/stop.h"
 #include "upstream/checker.h"
+#include "upstream/shift.h"
 
 struct server {
     const char *path; /* of the configuration */
@@ -24,6 +25,7 @@ struct server {
     struct snapshots snapshots;
     struct roster roster; /* the newest; each snapshot has its own */
     struct news news;
+    struct shifts shifts;
     struct departures departures;
     struct discovery discovery;
     struct checker checker;

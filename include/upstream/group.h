@@ -15,11 +15,29 @@
 #include "base/hash.h"
 #include "upstream/pick.h"
 #include "upstream/target.h"
+#include "upstream/zone.h"
+
+/* A zone as a group knows it. */
+struct group_zone {
+    struct slice name; /* empty: that of targets without one */
+    uint64_t id;       /* registry_zone_id() */
+    uint32_t nodes;    /* balancers that run there */
+    uint32_t rank;     /* in the order of zones */
+};
+
+/* See group_zones.h. */
+struct group_zones {
+    struct zone_rules rules;
+    uint64_t key; /* a remembered local factor of another key is about something else */
+    size_t n;     /* 0: zones were never looked at */
+    struct group_zone *all;
+};
 
 struct member {
     struct target *target;
     const struct addr *addr; /* of the target; in the configuration or the roster */
     struct slice zone;
+    uint32_t zone_at; /* in the group's zones */
     struct slice server_name; /* what its certificate must be for; empty: its address */
     uint64_t link_key;        /* of links to it, see link.h */
     uint16_t weight;
@@ -56,7 +74,9 @@ struct group {
     uint32_t keep_alive_ms; /* of idle links */
     const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
     struct tls_ctx *check_tls; /* of those checks, as tls */
+    bool used; /* some listener leads here */
     bool fail_open;
+    struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     bool counts_outstanding; /* leases count in target->outstanding */
     struct group_news *news; /* see registry.h; NULL: there are none */

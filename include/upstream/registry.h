@@ -12,10 +12,19 @@
 #include "upstream/target.h"
 
 #define REGISTRY_GROUP_BUCKETS 256
+#define REGISTRY_SHIFTED_MAX   8
+
+/* Zones that get no new work, as workers see them: upstream/shift.h writes, views are made from
+ * it. */
+struct shifted {
+    _Atomic uint64_t zones[REGISTRY_SHIFTED_MAX]; /* registry_zone_id() of each; 0: none */
+    _Atomic bool leaving; /* the node's zone is among them for some time: clients had better go */
+};
 
 /* What all snapshots' versions of one group have in common. Snapshots hold references. */
 struct group_news {
     _Atomic uint32_t epoch; /* raised after something about a target has changed, see news.h */
+    const struct shifted *shifted; /* the registry's */
     unsigned refs;          /* control thread */
     struct list node;       /* in the registry */
     struct list due;        /* in upstream/news.h, while the epoch is to be raised */
@@ -24,6 +33,7 @@ struct group_news {
 
 struct registry {
     unsigned workers;
+    struct shifted shifted;
     struct list groups[REGISTRY_GROUP_BUCKETS]; /* of struct group_news, by hash of the name */
     struct list targets; /* in the order they were first named */
     size_t count;
@@ -40,6 +50,14 @@ void registry_release(struct registry *r, struct target *t);
 /* The same for what groups of one name share; freed with its last reference. */
 struct group_news *registry_get_news(struct registry *r, struct slice group);
 void registry_release_news(struct group_news *news);
+/* Something that concerns every group has changed: all epochs are raised, at once. */
+void registry_raise_all(struct registry *r);
+
+/* A zone by its name; never 0. */
+uint64_t registry_zone_id(struct slice zone);
+/* Any thread. */
+bool registry_is_shifted(const struct shifted *s, uint64_t zone_id);
+
 /* Frees what nobody names any more and has nothing in flight; what is still busy waits for the
  * next call. */
 void registry_sweep(struct registry *r);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "proxy/tls_store.h"
+#include "upstream/group_zones.h"
 
 #define SNAPSHOT_MAGIC 0x534e4150
 
@@ -62,10 +63,12 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->wire = c->protocol == CONFIG_PROTOCOL_TCP ? GROUP_WIRE_RAW : GROUP_WIRE_H1;
     g->retries = c->attributes.retries;
     g->check = c->health_check.on && c->used ? &c->health_check : NULL;
+    g->used = c->used;
     g->fail_open = c->attributes.fail_open;
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
     add_members(s, g, c);
+    group_zones_make(&s->arena, g, &c->attributes, s->config->node.zone);
 }
 
 static void add_override(struct listener *l, struct slice name, struct slice value)

@@ -70,6 +70,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     log_adjust(next->config->log.level, next->config->log.format);
     departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);
+    shift_adopt(&s->shifts, next->config->node.zone);
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     discovery_adopt(&s->discovery, next);
     for (unsigned w = 0; w < s->workers_n; w++)

@@ -190,6 +190,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     snapshots_init(&s->snapshots, &s->loop, s->workers_n);
     roster_init(&s->roster);
     news_init(&s->news, &s->loop);
+    shift_init(&s->shifts, &s->loop, &s->snapshots.registry);
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
     check_log_init(&s->check_log, &s->loop, &s->log);
@@ -216,6 +217,7 @@ static void fini(struct server *s)
     discovery_fini(&s->discovery);
     checker_fini(&s->checker);
     news_fini(&s->news);
+    shift_fini(&s->shifts);
     departures_fini(&s->departures);
     line_log_fini(&s->check_log.lines);
     snapshots_fini(&s->snapshots);

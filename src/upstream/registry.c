@@ -101,6 +101,7 @@ static struct group_news *add_news(struct registry *r, struct slice group)
 {
     struct group_news *news = calloc(1, sizeof(*news) + group.n + 1);
     CHECK(news);
+    news->shifted = &r->shifted;
     memcpy(news->name, group.p, group.n);
     list_init(&news->due);
     list_push_back(news_bucket(r, group), &news->node);
@@ -124,6 +125,29 @@ void registry_release_news(struct group_news *news)
     list_del(&news->node);
     list_del(&news->due);
     free(news);
+}
+
+void registry_raise_all(struct registry *r)
+{
+    for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
+        list_each(n, next, &r->groups[i])
+            atomic_fetch_add_explicit(&list_entry(n, struct group_news, node)->epoch, 1,
+                                      memory_order_release);
+}
+
+/* ---- zones ---- */
+
+uint64_t registry_zone_id(struct slice zone)
+{
+    return hash_bytes(zone, 0) | 1;
+}
+
+bool registry_is_shifted(const struct shifted *s, uint64_t zone_id)
+{
+    for (unsigned i = 0; i < REGISTRY_SHIFTED_MAX; i++)
+        if (atomic_load_explicit(&s->zones[i], memory_order_relaxed) == zone_id)
+            return true;
+    return false;
 }
 
 /* ---- the end ---- */
