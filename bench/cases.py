@@ -53,9 +53,9 @@ CASES = [
     Case("tls-100k", "HTTP/1.1 over TLS 1.3, 100 KiB", kind="https", path="/100k"),
     Case("tls-128-close", "HTTP/1.1, a TLS 1.3 handshake for each 128 B", kind="https", close=True),
     Case("h2-128", "HTTP/2 over TLS 1.3, 128 B, 32 streams each", kind="https",
-         connections=8, streams=32),
+         connections=16, streams=32),
     Case("h2-10k", "HTTP/2 over TLS 1.3, 10 KiB, 32 streams each", kind="https",
-         path="/10k", connections=8, streams=32),
+         path="/10k", connections=16, streams=32),
 ]
 
 SHORT_PROXIES = ["tenbin", "nginx", "haproxy", "null"]
