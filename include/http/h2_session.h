@@ -37,6 +37,7 @@
 #include "base/err.h"
 #include "base/flow.h"
 #include "base/hash.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "http/fields.h"
 #include "http/limits.h"
@@ -69,6 +70,7 @@ struct h2_settings {
     bool client;
     uint32_t streams; /* open at the same time; server only, as `resets` */
     struct h2_budget resets, controls;
+    struct heap *memory; /* for nghttp2; outlives the session. NULL: malloc */
     struct rng *websockets; /* extended CONNECT (RFC 8441) is offered, and this makes the keys of
                                the handshakes with targets; NULL: it is not */
 };

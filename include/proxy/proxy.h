@@ -3,6 +3,7 @@
 #ifndef PROXY_PROXY_H
 #define PROXY_PROXY_H
 
+#include "base/heap.h"
 #include "http/head.h"
 #include "http/limits.h"
 #include "proxy/counters.h"
@@ -18,6 +19,7 @@ struct proxy {
     struct snapshot *snapshot;  /* the newest one adopted */
     struct pool exchanges, sessions;
     struct pool streams; /* of HTTP/2 clients */
+    struct heap h2_memory; /* of HTTP/2 codecs */
     struct list session_list;
     struct counters *counters;  /* this worker's */
     struct access_log *access_log;

@@ -138,13 +138,35 @@ static nghttp2_option *make_options(const struct h2_settings *settings)
     return o;
 }
 
+static void *mem_get(size_t n, void *heap)
+{
+    return heap_get(heap, n);
+}
+
+static void mem_put(void *p, void *heap)
+{
+    heap_put(heap, p);
+}
+
+static void *mem_get_zeroed(size_t count, size_t n, void *heap)
+{
+    return heap_get_zeroed(heap, count, n);
+}
+
+static void *mem_resize(void *p, size_t n, void *heap)
+{
+    return heap_resize(heap, p, n);
+}
+
 static bool make_session(struct h2_private *p, const struct h2_settings *settings)
 {
     nghttp2_session_callbacks *c = make_callbacks();
     nghttp2_option *o = make_options(settings);
+    nghttp2_mem pooled = {settings->memory, mem_get, mem_put, mem_get_zeroed, mem_resize};
+    nghttp2_mem *mem = settings->memory ? &pooled : NULL;
     int e = !c || !o           ? NGHTTP2_ERR_NOMEM
-            : settings->client ? nghttp2_session_client_new2(&p->ng, c, p, o)
-                               : nghttp2_session_server_new2(&p->ng, c, p, o);
+            : settings->client ? nghttp2_session_client_new3(&p->ng, c, p, o, mem)
+                               : nghttp2_session_server_new3(&p->ng, c, p, o, mem);
     nghttp2_session_callbacks_del(c);
     nghttp2_option_del(o);
     return e == 0;

@@ -93,9 +93,31 @@ static inline const char *scan_token(const char *p, const char *end, bool *odd)
     return scan_token_slowly(p, end, odd);
 }
 
+/* 4 to 15 octets at p, all of them printable ASCII? */
+static inline bool scan_short_is_printable(const char *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones << 7;
+    uint64_t x, y;
+    uint32_t s, t;
+    if (n >= 8) {
+        memcpy(&x, p, 8);
+        memcpy(&y, p + n - 8, 8);
+    } else {
+        memcpy(&s, p, 4);
+        memcpy(&t, p + n - 4, 4);
+        x = (uint64_t)s << 32 | t;
+        y = x;
+    }
+    uint64_t low = (x - ones * 0x20) | (y - ones * 0x20);
+    uint64_t del = ((x ^ ones * 0x7f) - ones) | ((y ^ ones * 0x7f) - ones);
+    return !((low | del | x | y) & high); /* borrows can only make it say no */
+}
+
 /* The first CR, LF or NUL, or end. Adds to *seen what lies before it. */
 static inline const char *scan_text(const char *p, const char *end, unsigned *seen)
 {
+    if (end - p >= 4 && end - p < 16 && scan_short_is_printable(p, (size_t)(end - p)))
+        return end;
 #ifdef __SSE2__
     for (; end - p >= 16; p += 16) {
         unsigned stop = scan_not_printable(scan_load(p), 0x20);

@@ -739,6 +739,7 @@ void front_h2_begin(struct session *s)
         .streams = l->http2_streams,
         .resets = {l->http2_resets, l->http2_resets / 6 + 1},
         .controls = {l->http2_control_frames, l->http2_control_frames / 5 + 1},
+        .memory = &p->h2_memory,
         .websockets = session_listener(s)->config->attributes.http2_websockets ? &p->loop->rng : NULL,
     };
     CHECK(!s->front.x);

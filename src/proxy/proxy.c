@@ -65,6 +65,7 @@ void proxy_init(struct proxy *p, struct loop *loop, unsigned worker, unsigned ma
     pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), UINT32_MAX);
     pool_init(&p->sessions, "sessions", session_bytes(), max_sessions);
     pool_init(&p->streams, "streams", front_h2_stream_bytes(), UINT32_MAX);
+    heap_init(&p->h2_memory);
     list_init(&p->session_list);
     task_init(&p->cut_task, cut_removed);
     timer_init(&p->cut_timer, &p->cut_task);
@@ -77,6 +78,7 @@ void proxy_fini(struct proxy *p)
     pool_fini(&p->exchanges);
     pool_fini(&p->sessions);
     pool_fini(&p->streams);
+    heap_fini(&p->h2_memory);
     upstream_fini(&p->upstream);
     free(p->fields);
     p->fields = NULL;
