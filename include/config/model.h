@@ -102,6 +102,10 @@ struct config_access_log {
     uint32_t flush_ms;
 };
 
+struct config_connection_log {
+    struct config_sink sink; /* CONFIG_OUTPUT_OFF unless configured */
+};
+
 struct config_health_check_log {
     struct config_sink sink; /* CONFIG_OUTPUT_OFF unless configured */
 };
@@ -438,6 +442,7 @@ struct config {
     struct config_keys keys;
     struct config_log log;
     struct config_access_log access_log;
+    struct config_connection_log connection_log;
     struct config_health_check_log health_check_log;
     struct config_admin admin;
     struct config_listener *listeners; /* at least one */

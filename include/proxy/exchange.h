@@ -48,6 +48,7 @@ struct exchange_client {
     uint16_t peer_port;
     struct conn *conn;
     struct slice tls_protocol, tls_cipher; /* static texts; empty: plain */
+    struct slice trace; /* of the connection */
     const struct vouched *vouched; /* of its certificate; NULL: nothing */
     struct timer *timer; /* the front's: the exchange sets it, the front hands expiry on */
 };

@@ -11,6 +11,7 @@
 #include "upstream/link.h"
 
 struct access_log;
+struct connection_report;
 
 struct proxy {
     struct loop *loop;
@@ -23,6 +24,8 @@ struct proxy {
     struct list session_list;
     struct counters *counters;  /* this worker's */
     struct access_log *access_log;
+    /* One client connection, see connection.h. NULL: nobody wants to know. Set by the owner. */
+    void (*on_connection)(struct proxy *p, const struct connection_report *r);
     bool stopping;              /* sessions end after the request they are in */
     struct task cut_task;       /* sessions of removed listeners that outlived timeouts.drain */
     struct timer cut_timer;

@@ -16,6 +16,7 @@
 
 #define SESSION_LINGER_BYTES (256u * 1024)
 #define SESSION_PEER_BYTES 64
+#define SESSION_TRACE_BYTES 36
 
 /* May end the exchange, but does nothing else to the session. */
 typedef void session_visitor(struct exchange *x, void *ctx);
@@ -34,6 +35,7 @@ struct session {
     bool ending;        /* no further request: stop, removed listener, too old */
     bool closed;
     uint64_t opened_ms;
+    bool reported;   /* to the connection log, or there is none */
     uint64_t cut_ms; /* its listener was removed: when it is cut; 0: not */
     uint64_t received_seen, sent_seen; /* what of the conn's counts is in the counters already */
     struct slice tls_protocol, tls_cipher; /* as logged; empty: plain */
@@ -41,6 +43,7 @@ struct session {
     struct addr local;
     char peer[SESSION_PEER_BYTES]; /* "10.1.2.3:4567", "[::1]:4567", "unix:"; cut if longer */
     uint8_t peer_n;
+    char trace[SESSION_TRACE_BYTES]; /* "TID_" and 32 digits: what logs know the connection by */
     struct snapshot *held;
     struct list node;
     struct reapable reapable;

@@ -10,6 +10,7 @@
 struct outputs {
     struct log_output *errors;
     struct log_output *access; /* NULL: off */
+    struct log_output *connections; /* the same */
     struct log_output *checks; /* the same */
 };
 

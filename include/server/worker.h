@@ -13,7 +13,7 @@
 
 #include "proxy/proxy.h"
 #include "server/acceptor.h"
-#include "server/log_feed.h"
+#include "server/line_log.h"
 
 #define WORKER_STOPPED_CHECK_MS 100
 
@@ -36,7 +36,7 @@ struct worker_command {
     /* ADOPT. The plan is freed by the worker. */
     struct snapshot *snapshot;
     struct listen_plan *plan;
-    struct log_output *access_output; /* NULL: off */
+    struct log_output *access_output, *connection_output; /* NULL: off */
     struct target *target;            /* DEREGISTER; the sender sees to it that it lives */
     /* The answer. */
     int error; /* LISTEN: errno, 0 when all is well */
@@ -69,6 +69,7 @@ struct worker {
     struct counters counters;
     struct log_feed feed;
     struct access_log access_log;
+    struct line_log connection_log;
     struct acceptor acceptor;
     struct ev_prepare turn_end;
     struct worker_gauges gauges;

@@ -208,12 +208,20 @@ static void check_health_check_log(struct schema_ctx *x, const struct yaml_tree_
     need_path(x, node, "health_check_log");
 }
 
-static const struct schema_key other_log_keys[] = {
+static void check_connection_log(struct schema_ctx *x, const struct yaml_tree_node *node, void *to)
+{
+    (void)to;
+    need_path(x, node, "connection_log");
+}
+
+static const struct schema_key connection_log_keys[] = {
     {.name = "path",
      .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
      .def = "off",
-     .meaning = "a file, stdout, stderr or off"},
+     .decode = decode_sink,
+     .expected = "a file's name, stdout, stderr or off",
+     .meaning = "a file, stdout, stderr or off",
+     SCHEMA_AT(config_connection_log, sink)},
     SCHEMA_END,
 };
 
@@ -325,9 +333,10 @@ const struct schema_key schema_root_keys[] = {
      SCHEMA_AT(config, access_log)},
     {.name = "connection_log",
      .type = SCHEMA_MAP,
-     .built = SCHEMA_NOT_BUILT,
-     .keys = other_log_keys,
-     .meaning = "one line a client connection"},
+     .keys = connection_log_keys,
+     .check = check_connection_log,
+     .meaning = "one line a client connection, with the fields of ELB's",
+     SCHEMA_AT(config, connection_log)},
     {.name = "health_check_log",
      .type = SCHEMA_MAP,
      .keys = health_check_log_keys,

@@ -541,7 +541,9 @@ struct tls_info tls_info(const struct conn *c)
     if (!t)
         return (struct tls_info){0};
     SSL_get0_alpn_selected(t->ssl, &alpn, &alpn_n);
-    const char *group = SSL_group_to_name(t->ssl, (int)SSL_get_negotiated_group(t->ssl));
+    const char *group = NULL; /* without a session OpenSSL would follow a null pointer */
+    if (t->ready)
+        group = SSL_group_to_name(t->ssl, (int)SSL_get_negotiated_group(t->ssl));
     return (struct tls_info){
         .protocol = slice_str(SSL_get_version(t->ssl)),
         .cipher = slice_str(SSL_get_cipher_name(t->ssl)),

@@ -76,6 +76,7 @@ static void fill(const struct exchange *x, struct access_entry *e)
         .target_zone = x->target_zone,
         .zone_decision =
             x->target_text.n ? pick_decision_name(x->lease.pick.decision) : slice_of(NULL, 0),
+        .conn_trace_id = x->client.trace,
         .tls_protocol = x->client.tls_protocol,
         .tls_cipher = x->client.tls_cipher,
         .snapshot = x->generation,

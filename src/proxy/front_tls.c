@@ -1,6 +1,7 @@
 #include "proxy/front_tls.h"
 
 #include "net/tls.h"
+#include "proxy/connection.h"
 #include "proxy/end_raw.h"
 #include "proxy/front_h1.h"
 #include "proxy/front_h2.h"
@@ -28,6 +29,7 @@ static void secured(struct session *s)
     struct tls_info info = tls_info(s->conn);
     s->tls_protocol = info.protocol;
     s->tls_cipher = info.cipher;
+    connection_decided(s, true);
     if (is_http(s))
         s->vouched = vouched_new(s->conn);
     loop_timer(s->conn->loop, &s->timer, 0);

@@ -1,5 +1,6 @@
 #include "proxy/session.h"
 
+#include "proxy/connection.h"
 #include "proxy/vouched.h"
 
 #define SESSION_MAGIC 0x53455353
@@ -54,6 +55,9 @@ struct session *session_new(struct proxy *p, unsigned slot, int fd, const struct
     counter_add(&k->connections_active, 1);
     counter_add(&p->counters->sessions_active, 1);
     conn_own(c, &s->task);
+    connection_begin(s);
+    if (!session_listener(s)->tls)
+        connection_decided(s, false);
     return s;
 }
 
@@ -72,6 +76,7 @@ void session_close(struct session *s, bool reset)
         return;
     CHECK(!s->front.x);
     struct proxy *p = s->proxy;
+    connection_decided(s, false);
     s->closed = true;
     session_count_bytes(s);
     reset ? conn_reset(s->conn) : conn_close(s->conn);
@@ -152,6 +157,7 @@ struct exchange_client session_client(struct session *s)
         .tls_protocol = s->tls_protocol,
         .tls_cipher = s->tls_cipher,
         .vouched = s->vouched,
+        .trace = slice_of(s->trace, sizeof(s->trace)),
         .timer = &s->timer,
     };
 }

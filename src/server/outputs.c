@@ -26,6 +26,9 @@ enum err outputs_open(struct outputs *next, const struct outputs *now, const str
     if (e == OK)
         e = open_one(&next->access, now->access, &c->access_log.sink, "access_log", why);
     if (e == OK)
+        e = open_one(&next->connections, now->connections, &c->connection_log.sink,
+                     "connection_log", why);
+    if (e == OK)
         e = open_one(&next->checks, now->checks, &c->health_check_log.sink, "health_check_log",
                      why);
     if (e != OK)
@@ -39,6 +42,8 @@ void outputs_discard(struct outputs *next, const struct outputs *now)
         log_output_close(next->errors);
     if (next->access != now->access)
         log_output_close(next->access);
+    if (next->connections != now->connections)
+        log_output_close(next->connections);
     if (next->checks != now->checks)
         log_output_close(next->checks);
     *next = (struct outputs){0};
@@ -52,6 +57,8 @@ void outputs_attach(const struct outputs *next, const struct outputs *now, struc
     }
     if (next->access && next->access != now->access)
         log_writer_attach(w, next->access);
+    if (next->connections && next->connections != now->connections)
+        log_writer_attach(w, next->connections);
     if (next->checks && next->checks != now->checks)
         log_writer_attach(w, next->checks);
 }
@@ -62,6 +69,8 @@ void outputs_retire(const struct outputs *old, const struct outputs *now, struct
         log_writer_retire(w, old->errors);
     if (old->access && old->access != now->access)
         log_writer_retire(w, old->access);
+    if (old->connections && old->connections != now->connections)
+        log_writer_retire(w, old->connections);
     if (old->checks && old->checks != now->checks)
         log_writer_retire(w, old->checks);
 }

@@ -79,6 +79,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
             .snapshot = next,
             .plan = listeners_plan(&s->listeners, next, w),
             .access_output = outputs.access,
+            .connection_output = outputs.connections,
             .owner = p,
         };
     send_all(p, on_adopted);

@@ -98,6 +98,7 @@ uint64_t stats_log_lines_dropped(const struct server *s)
 {
     uint64_t sum = log_writer_lost(&s->log) + counter_get(&s->check_log.lines.dropped);
     for (unsigned w = 0; w < s->workers_n; w++)
-        sum += counter_get(&s->workers[w]->access_log.dropped);
+        sum += counter_get(&s->workers[w]->access_log.dropped) +
+               counter_get(&s->workers[w]->connection_log.dropped);
     return sum;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "server/connection_log.h"
 #include "server/thread.h"
 
 #define CACHE_LINE ((size_t)64) /* two workers never share one */
@@ -23,6 +24,12 @@ static void answer(struct worker_command *c)
     loop_post(c->worker->shared->control, &c->message);
 }
 
+static void on_connection(struct proxy *p, const struct connection_report *r)
+{
+    struct worker *w = p->owner;
+    connection_log_write(&w->connection_log, &w->loop.clock, r);
+}
+
 /* Sockets of removed listeners are emptied while their listener is still known. */
 static void adopt(struct worker *w, struct worker_command *c)
 {
@@ -30,6 +37,8 @@ static void adopt(struct worker *w, struct worker_command *c)
     proxy_adopt(&w->proxy, c->snapshot);
     acceptor_adopt(&w->acceptor, c->plan);
     access_log_configure(&w->access_log, &c->snapshot->config->access_log, c->access_output);
+    line_log_configure(&w->connection_log, c->connection_output);
+    w->proxy.on_connection = c->connection_output ? on_connection : NULL;
     free(c->plan);
     c->plan = NULL;
     answer(c);
@@ -188,6 +197,7 @@ enum err worker_new(struct worker **out, unsigned index, const struct worker_sha
     proxy_init(&w->proxy, &w->loop, index, sessions_max(&shared->limit));
     log_feed_init(&w->feed, &w->loop, shared->log);
     access_log_init(&w->access_log, &w->loop, log_feed_sink(&w->feed));
+    line_log_init(&w->connection_log, &w->loop, shared->log);
     acceptor_init(&w->acceptor, &w->proxy, &shared->limit);
     w->proxy.counters = &w->counters;
     w->proxy.access_log = &w->access_log;
@@ -208,6 +218,7 @@ static void *run(void *arg)
     thread_begin(name);
     loop_run(&w->loop);
     access_log_fini(&w->access_log);
+    line_log_stop(&w->connection_log);
     return NULL;
 }
 
@@ -220,6 +231,7 @@ void worker_close(struct worker *w)
 {
     loop_turn(&w->loop); /* log buffers on their way home */
     log_feed_fini(&w->feed);
+    line_log_fini(&w->connection_log);
     timer_del(&w->loop.wheel, &w->stop_timer);
     acceptor_fini(&w->acceptor);
     proxy_fini(&w->proxy);
