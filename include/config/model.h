@@ -292,6 +292,19 @@ enum config_algorithm {
     CONFIG_ALGORITHM_ROUND_ROBIN,
 };
 
+enum config_ejection_on {
+    CONFIG_EJECTION_CONNECT, /* connections that fail, are reset, or time out */
+    CONFIG_EJECTION_5XX,     /* answers of 500 and more too */
+};
+
+struct config_ejection {
+    bool enabled; /* the key is there */
+    enum config_ejection_on on;
+    uint32_t consecutive_failures;
+    uint32_t base_time_ms, max_time_ms;
+    uint32_t max_percent; /* of the targets of a zone */
+};
+
 /* What happens between zones; see upstream/zone.h. */
 enum config_zone_policy {
     CONFIG_ZONES_CROSS,
@@ -345,6 +358,7 @@ struct config_group_attributes {
     struct config_minimum_healthy minimum_healthy;
     uint32_t retries; /* further targets or tries after the first */
     bool fail_open;   /* no healthy target: use all */
+    struct config_ejection ejection;
 };
 
 enum config_check_protocol {

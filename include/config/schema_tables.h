@@ -13,6 +13,7 @@ extern const struct schema_key schema_rule_keys[];
 extern const struct schema_key schema_action_keys[];
 extern const struct schema_key schema_group_keys[];
 extern const struct schema_key schema_health_keys[];
+extern const struct schema_key schema_ejection_keys[];
 extern const struct schema_key schema_discovery_keys[];
 extern const struct schema_key schema_admin_keys[];
 
@@ -27,6 +28,7 @@ schema_decode schema_rule_decode;     /* to: struct config_rule */
 schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
 schema_decode schema_health_decode;   /* to: struct config_health_check */
+schema_check schema_ejection_check;   /* to: struct config_ejection */
 schema_decode schema_discovery_decode; /* to: struct config_discovery */
 schema_decode schema_group_target_decode;    /* to: struct config_target; for items of a list */
 
@@ -37,5 +39,6 @@ void schema_tls_finish(struct schema_ctx *x, const struct yaml_tree_node *listen
 /* Defaults and contradictions that hang on the whole group, given as its node. */
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                           struct config_group *g);
+void schema_ejection_finish(struct schema_ctx *x, const struct config_group *g);
 
 #endif

@@ -14,6 +14,7 @@
 #include "server/snapshots.h"
 #include "server/stop.h"
 #include "upstream/checker.h"
+#include "upstream/ejector.h"
 #include "upstream/shift.h"
 
 struct server {
@@ -29,6 +30,7 @@ struct server {
     struct departures departures;
     struct discovery discovery;
     struct checker checker;
+    struct ejector ejector;
     struct check_log check_log;
     struct listeners listeners;
     struct publish publish;

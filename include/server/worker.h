@@ -49,6 +49,7 @@ struct worker_command {
 struct worker_shared {
     struct loop *control;
     struct log_writer *log;
+    struct ejector_bell *bell;
     struct acceptor_limit limit;
     /* Control thread: one worker has let go of an old snapshot. */
     void (*released)(void *ctx, struct snapshot *s);

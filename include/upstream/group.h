@@ -76,6 +76,7 @@ struct group {
     struct tls_ctx *check_tls; /* of those checks, as tls */
     bool used; /* some listener leads here */
     bool fail_open;
+    const struct config_ejection *ejection; /* in the snapshot; NULL: nobody is ejected */
     struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     bool counts_outstanding; /* leases count in target->outstanding */

@@ -16,6 +16,7 @@
 #ifndef UPSTREAM_LEASE_H
 #define UPSTREAM_LEASE_H
 
+#include "upstream/ejector.h"
 #include "upstream/link.h"
 
 #define LEASE_TRY_MS    2000
@@ -37,6 +38,7 @@ struct lease {
                      ERR_TLS, ERR_TLS_TIMEOUT, ERR_UNSUPPORTED it speaks otherwise, ERR_RESET */
     bool reused;  /* the link has served before */
     bool counted; /* in target->outstanding */
+    struct ejector_rule rule; /* the group's, which a tunnel does not know any more */
     struct pick pick; /* hash and preferred: whoever begins the lease; the rest is the lease's */
     unsigned tries;   /* so far */
     struct target *tried[LEASE_TRIES_MAX];
@@ -53,6 +55,19 @@ MUST_USE enum lease_state lease_again(struct lease *l);
 static inline bool lease_holds(const struct lease *l, const struct target *t)
 {
     return l->target == t && (l->state == LEASE_READY || l->state == LEASE_WAIT);
+}
+/* How the target in hand did, for its ejection. Connecting is the lease's own business. */
+static inline void lease_worked(const struct lease *l)
+{
+    ejector_worked(l->target, l->rule);
+}
+static inline void lease_failed(const struct lease *l)
+{
+    ejector_failed(l->up->bell, l->target, l->rule);
+}
+static inline void lease_answered(const struct lease *l, unsigned status)
+{
+    status >= 500 && l->rule.on_5xx ? lease_failed(l) : lease_worked(l);
 }
 /* Are there tries left at all? */
 bool lease_can_retry(const struct lease *l);

@@ -32,6 +32,7 @@ enum link_state {
 #define LINK_SLOTS_GUESS 100 /* of a target of which none are known yet */
 
 struct lease;
+struct ejector_bell;
 struct link;
 struct upstream;
 
@@ -73,6 +74,7 @@ struct upstream {
     uint64_t generation; /* of the newest snapshot adopted */
     struct pool links;
     uint64_t said_ms; /* last complaint about a handshake */
+    struct ejector_bell *bell; /* see ejector.h; NULL: nobody is ejected */
 };
 
 void upstream_init(struct upstream *up, struct loop *loop, unsigned worker, unsigned limit);

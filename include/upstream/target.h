@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "net/addr.h"
 #include "net/tls.h"
+#include "upstream/ejection.h"
 #include "upstream/health.h"
 
 /* Bounds of the histogram of response times; the last bucket has none. */
@@ -67,6 +68,8 @@ struct target {
     unsigned refs;               /* live snapshots that name it; control thread only */
     struct health health;        /* the checker's; control thread only */
     struct check *check;         /* the same; NULL: nobody checks it */
+    struct ejection ejection;    /* the same; the ejector's */
+    _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */

@@ -166,15 +166,6 @@ static const struct schema_key budget_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key ejection_keys[] = {
-    NOT_BUILT("consecutive_failures", SCHEMA_NUMBER, "5", "that eject a target"),
-    NOT_BUILT("on", SCHEMA_WORD, "connect", "connect (failures, resets, timeouts) or 5xx"),
-    NOT_BUILT("base_time", SCHEMA_DURATION, "10s", "of the first ejection"),
-    NOT_BUILT("max_time", SCHEMA_DURATION, "300s", "of a later one"),
-    NOT_BUILT("max_percent", SCHEMA_NUMBER, "50", "of a zone's targets"),
-    SCHEMA_END,
-};
-
 static const struct schema_key hash_on_keys[] = {
     NOT_BUILT("header", SCHEMA_TEXT, NULL, "a header's name"),
     NOT_BUILT("cookie", SCHEMA_TEXT, NULL, "a cookie's name"),
@@ -230,7 +221,12 @@ static const struct schema_key attribute_keys[] = {
      .meaning = "further tries after the first, where nothing can be done twice",
      SCHEMA_AT(config_group_attributes, retries)},
     NOT_BUILT_MAP("retry_budget", budget_keys, "replays of requests that were sent"),
-    NOT_BUILT_MAP("ejection", ejection_keys, "targets that fail are left alone for a while"),
+    {.name = "ejection",
+     .type = SCHEMA_MAP,
+     .keys = schema_ejection_keys,
+     .check = schema_ejection_check,
+     .meaning = "targets that fail are left alone for a while; off unless the key is there",
+     SCHEMA_AT(config_group_attributes, ejection)},
     NOT_BUILT_MAP("hash_on", hash_on_keys, "for consistent_hash: one of these, path or source_ip"),
     SCHEMA_END,
 };
@@ -375,6 +371,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     g->tls = schema_tls_is_on(node);
     if (x->report->errors == errors) {
         schema_health_finish(x, node, g);
+        schema_ejection_finish(x, g);
         check_tls(x, node, g);
     }
     g->broken = x->report->errors > errors;

@@ -141,6 +141,8 @@ static void finish(struct exchange *x, enum end end)
     struct endpoint *front = x->front;
     become(x, EXCHANGE_DONE);
     exchange_log_end(x);
+    if (x->raw && x->back && end == END_OK)
+        lease_worked(&x->lease);
     close_back(x, end == END_OK ? END_OK : END_ABORT);
     release(x);
     front->x = NULL;
@@ -550,6 +552,8 @@ void exchange_timeout(struct exchange *x)
         return;
     }
     enum reason why = guilty(x);
+    if (x->back && (why == REASON_TARGET_TIMEOUT || why == REASON_TARGET_BODY_TIMEOUT))
+        lease_failed(&x->lease);
     if (x->head_given || x->raw) {
         abort_with(x, why, END_TIMEOUT);
         return;
@@ -598,6 +602,7 @@ void exchange_response(struct exchange *x)
     }
     x->target_status = x->resp.status;
     count_answer(x);
+    lease_answered(&x->lease, x->target_status);
     become(x, EXCHANGE_STREAM);
     if (x->req.isolate)
         x->close_client = true;
@@ -609,6 +614,8 @@ void exchange_response(struct exchange *x)
 void exchange_down(struct exchange *x)
 {
     exchange_progress(x);
+    if (x->raw)
+        lease_worked(&x->lease);
     note_half_close(x);
     wake_front(x);
 }
@@ -652,9 +659,17 @@ static void try_again(struct exchange *x)
     exchange_up(x);
 }
 
+/* A connection that was warm may end at any time, and a TCP session by an RST. */
+static bool is_its_fault(const struct exchange *x, bool any_byte_received)
+{
+    return x->raw ? x->down.total_bytes == 0 : any_byte_received || !x->lease.reused;
+}
+
 void exchange_back_failed(struct exchange *x, enum reason why, bool any_byte_written,
                           bool any_byte_received)
 {
+    if (is_its_fault(x, any_byte_received))
+        lease_failed(&x->lease);
     if (may_retry(x, any_byte_written, any_byte_received)) {
         try_again(x);
         return;

@@ -65,6 +65,7 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->check = c->health_check.on && c->used ? &c->health_check : NULL;
     g->used = c->used;
     g->fail_open = c->attributes.fail_open;
+    g->ejection = c->attributes.ejection.enabled ? &c->attributes.ejection : NULL;
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
     add_members(s, g, c);

@@ -72,6 +72,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     snapshots_publish(&s->snapshots, next);
     shift_adopt(&s->shifts, next->config->node.zone);
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
+    ejector_adopt(&s->ejector, next->groups, next->groups_n);
     discovery_adopt(&s->discovery, next);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){

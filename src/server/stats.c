@@ -45,6 +45,8 @@ struct stats_health stats_health(const struct target *t, const struct group *g, 
         return (struct stats_health){SLICE("draining"), SLICE("Target.DeregistrationInProgress")};
     if (!used)
         return (struct stats_health){SLICE("unused"), SLICE("Target.NotInUse")};
+    if (t->ejection.out && !(g->check && t->health.state == HEALTH_UNHEALTHY))
+        return (struct stats_health){SLICE("unhealthy"), SLICE("Target.Ejected")};
     if (!g->check)
         return (struct stats_health){SLICE("unavailable"), SLICE("Target.HealthCheckDisabled")};
     return (struct stats_health){health_state_name(t->health.state), health_reason(&t->health)};

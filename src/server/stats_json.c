@@ -105,6 +105,8 @@ static void write_target(struct strbuf *b, const struct member *m, const struct 
     number(b, "requests", t.requests);
     number(b, "idle_links", t.idle_links);
     number(b, "connect_errors", t.connect_errors);
+    number(b, "failures_in_a_row", atomic_load(&m->target->failing));
+    number(b, "ejections", m->target->ejection.total);
     number(b, "weight", m->weight);
     strbuf_str(b, "}");
 }

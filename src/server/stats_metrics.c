@@ -170,6 +170,25 @@ static void write_target_in_flight(struct strbuf *b, const struct group *g, cons
     end(b, target_in_flight(m->target));
 }
 
+static void write_target_ejections(struct strbuf *b, const struct group *g,
+                                   const struct member *m)
+{
+    if (!g->ejection)
+        return;
+    begin(b, "target_ejections_total");
+    target_labels(b, g, m);
+    end(b, m->target->ejection.total);
+}
+
+static void write_target_ejected(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    if (!g->ejection)
+        return;
+    begin(b, "target_ejected");
+    target_labels(b, g, m);
+    end(b, m->target->ejection.out);
+}
+
 static void write_leaving(struct strbuf *b, const struct departures *d,
                           void (*write)(struct strbuf *, const struct group *,
                                         const struct member *))
@@ -223,6 +242,10 @@ static void write_targets(struct strbuf *b, const struct server *s)
     write_leaving(b, &s->departures, write_target_in_flight);
     write_target_health(b, now);
     write_leaving(b, &s->departures, write_leaving_health);
+    family(b, "target_ejected", "gauge", "1 while a target is ejected, in groups with ejection.");
+    each_target(b, now, write_target_ejected);
+    family(b, "target_ejections_total", "counter", "Ejections, in groups with ejection.");
+    each_target(b, now, write_target_ejections);
 }
 
 /* ---- groups ---- */

@@ -181,6 +181,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     s->shared = (struct worker_shared){
         .control = &s->loop,
         .log = &s->log,
+        .bell = &s->ejector.bell,
         .limit = {.max_connections = c->limits.max_connections,
                   .workers = s->workers_n,
                   .counters = array(s->workers_n, sizeof(*s->shared.limit.counters))},
@@ -193,6 +194,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     shift_init(&s->shifts, &s->loop, &s->snapshots.registry);
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
+    ejector_init(&s->ejector, &s->loop, &s->news);
     check_log_init(&s->check_log, &s->loop, &s->log);
     s->checker.report = check_log_write;
     s->checker.report_ctx = &s->check_log;
@@ -216,6 +218,7 @@ static void fini(struct server *s)
             worker_close(s->workers[w]);
     discovery_fini(&s->discovery);
     checker_fini(&s->checker);
+    ejector_fini(&s->ejector);
     news_fini(&s->news);
     shift_fini(&s->shifts);
     departures_fini(&s->departures);

@@ -201,6 +201,7 @@ enum err worker_new(struct worker **out, unsigned index, const struct worker_sha
     acceptor_init(&w->acceptor, &w->proxy, &shared->limit);
     w->proxy.counters = &w->counters;
     w->proxy.access_log = &w->access_log;
+    w->proxy.upstream.bell = shared->bell;
     w->proxy.released = on_released;
     w->proxy.owner = w;
     task_init(&w->stop_task, on_stop_timer);

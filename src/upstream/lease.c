@@ -2,7 +2,8 @@
 
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify)
 {
-    *l = (struct lease){.up = up, .group = g, .notify = notify};
+    *l = (struct lease){
+        .up = up, .group = g, .notify = notify, .rule = ejector_rule_of(g)};
     list_init(&l->waiting);
 }
 
@@ -84,6 +85,15 @@ static void drop_target(struct lease *l)
     l->state = LEASE_NONE;
 }
 
+/* A shortage of ours is not its fault. */
+static void count_failure(struct lease *l, enum err e)
+{
+    if (e == ERR_NOMEM)
+        return;
+    counter_add(&local_of(l)->connect_errors, 1);
+    lease_failed(l);
+}
+
 /* The next try had better be elsewhere. */
 static void leave_zone(struct lease *l)
 {
@@ -114,8 +124,7 @@ static enum lease_state reach(struct lease *l, bool warm)
     enum err e = link_dial(l->up, m->target, connect_timeout(l), l, &l->link);
     if (e == OK)
         return LEASE_WAIT;
-    if (e == ERR_REFUSED)
-        counter_add(&local_of(l)->connect_errors, 1);
+    count_failure(l, e);
     drop_target(l);
     leave_zone(l);
     l->why = e;
@@ -195,7 +204,7 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
         if (reach(l, true) == LEASE_NONE)
             (void)next_target(l);
     } else {
-        counter_add(&local_of(l)->connect_errors, 1);
+        count_failure(l, e);
         drop_target(l);
         leave_zone(l);
         l->why = e;

@@ -485,6 +485,31 @@ static void test_a_health_check_reaches_the_model(void **state)
     unload(&l);
 }
 
+static void test_ejection_reaches_the_model_and_is_off_without_its_key(void **state)
+{
+    (void)state;
+    struct loaded l = load_group("attributes: {retries: 1}");
+    assert_false(l.config->groups[0].attributes.ejection.enabled);
+    unload(&l);
+    l = load_group("attributes: {ejection: {}}");
+    const struct config_ejection *e = &l.config->groups[0].attributes.ejection;
+    assert_true(e->enabled);
+    assert_int_equal(e->on, CONFIG_EJECTION_CONNECT);
+    assert_int_equal(e->consecutive_failures, 5);
+    assert_int_equal(e->base_time_ms, 10000);
+    assert_int_equal(e->max_time_ms, 300000);
+    assert_int_equal(e->max_percent, 50);
+    unload(&l);
+    l = load_group("attributes: {ejection: {on: 5xx, consecutive_failures: 1000, base_time: 100ms, "
+                   "max_time: 100ms, max_percent: 100}}");
+    e = &l.config->groups[0].attributes.ejection;
+    assert_int_equal(e->on, CONFIG_EJECTION_5XX);
+    assert_int_equal(e->consecutive_failures, 1000);
+    assert_int_equal(e->max_time_ms, 100);
+    assert_int_equal(e->max_percent, 100);
+    unload(&l);
+}
+
 static void test_a_health_check_can_be_off(void **state)
 {
     (void)state;
@@ -512,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),
         cmocka_unit_test(test_a_check_speaks_as_the_traffic_unless_it_is_told),
         cmocka_unit_test(test_a_health_check_reaches_the_model),
+        cmocka_unit_test(test_ejection_reaches_the_model_and_is_off_without_its_key),
         cmocka_unit_test(test_a_health_check_can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
