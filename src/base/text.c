@@ -92,6 +92,27 @@ static uint64_t escapes_in(uint64_t word)
            EACH_BYTE(0x80);
 }
 
+/* The last 4 to 7 octets of n, or any last ones behind 8: two words that overlap. */
+static bool copy_plain_end(char *to, const char *p, size_t n)
+{
+    uint64_t word;
+    uint32_t first, last;
+    if (n >= 8) {
+        memcpy(&word, p + n - 8, 8);
+        if (escapes_in(word))
+            return false;
+        memcpy(to + n - 8, &word, 8);
+        return true;
+    }
+    memcpy(&first, p, 4);
+    memcpy(&last, p + n - 4, 4);
+    if (escapes_in((uint64_t)first << 32 | last))
+        return false;
+    memcpy(to, &first, 4);
+    memcpy(to + n - 4, &last, 4);
+    return true;
+}
+
 /* The bytes at the start of s that need no escape, as far as they fit; returns how many. */
 static size_t copy_plain(char *to, size_t room, struct slice s)
 {
@@ -102,6 +123,8 @@ static size_t copy_plain(char *to, size_t room, struct slice s)
             break;
         memcpy(to + i, &word, 8);
     }
+    if (n >= 4 && i + 8 > n && copy_plain_end(to, s.p, n))
+        return n;
     for (; i < n && needs_no_escape((unsigned char)s.p[i]); i++)
         to[i] = s.p[i];
     return i;

@@ -279,9 +279,28 @@ static void test_base64_takes_only_what_it_would_write(void **state)
     assert_false(text_from_base64(bytes, &n, SLICE("Zm9\xff")));
 }
 
+/* One octet of any kind at every place of strings of every length that takes another path. */
+static void test_an_octet_that_needs_an_escape_is_found_wherever_it_is(void **state)
+{
+    (void)state;
+    static const char odd[] = {'"', '\\', 0x1f, 0x7f, 'a', 0x20, 0x7e};
+    char in[40], out[6 * sizeof(in) + 2];
+    for (size_t n = 1; n <= sizeof(in); n++)
+        for (size_t at = 0; at < n; at++)
+            for (size_t k = 0; k < sizeof(odd); k++) {
+                memset(in, 'x', n);
+                in[at] = odd[k];
+                size_t more = k < 2 ? 1 : k < 4 ? 5 : 0;
+                assert_int_equal(text_json(out, sizeof(out), slice_of(in, n)), n + 2 + more);
+                assert_memory_equal(out + 1, in, at);
+                assert_memory_equal(out + 1 + at + more + 1, in + at + 1, n - at - 1);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_octet_that_needs_an_escape_is_found_wherever_it_is),
         cmocka_unit_test(test_u64_is_written_as_printf_would),
         cmocka_unit_test(test_six_digits_keep_their_zeros),
         cmocka_unit_test(test_json_escapes_at_every_offset_of_a_word),
