@@ -218,6 +218,7 @@ struct config_forward_group {
 struct config_forward {
     struct config_forward_group *groups; /* at least one; the sum of weights is not 0 */
     size_t groups_n;
+    uint32_t stickiness_ms; /* how long a client stays with its group; 0: it does not */
 };
 
 /* Texts may hold #{protocol} #{host} #{port} #{path} #{query}, only where ELB allows them. What
@@ -349,6 +350,20 @@ struct config_lb_nodes {
     struct config_pos pos;
 };
 
+enum config_stickiness_type {
+    CONFIG_STICKINESS_OFF,
+    CONFIG_STICKINESS_LB_COOKIE,
+    CONFIG_STICKINESS_APP_COOKIE,
+    CONFIG_STICKINESS_SOURCE_IP, /* tcp and tls groups */
+};
+
+struct config_stickiness {
+    enum config_stickiness_type type;
+    uint32_t duration_ms;
+    struct slice cookie_name; /* the application's, with APP_COOKIE */
+    struct config_pos pos;
+};
+
 struct config_group_attributes {
     enum config_algorithm algorithm;
     uint32_t deregistration_delay_ms; /* work in flight on a target that left is cut then */
@@ -359,6 +374,8 @@ struct config_group_attributes {
     uint32_t retries; /* further targets or tries after the first */
     bool fail_open;   /* no healthy target: use all */
     struct config_ejection ejection;
+    bool aws_names;   /* of cookies: AWSALB and so on */
+    struct config_stickiness stickiness;
 };
 
 enum config_check_protocol {
@@ -441,6 +458,7 @@ struct config_group {
 
 struct config_keys {
     struct config_file tickets; /* empty: made at random */
+    struct config_file cookies; /* the same */
 };
 
 struct config {

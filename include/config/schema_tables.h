@@ -16,6 +16,7 @@ extern const struct schema_key schema_health_keys[];
 extern const struct schema_key schema_ejection_keys[];
 extern const struct schema_key schema_discovery_keys[];
 extern const struct schema_key schema_admin_keys[];
+extern const struct schema_key schema_sticky_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
@@ -36,6 +37,10 @@ schema_decode schema_group_target_decode;    /* to: struct config_target; for it
 void schema_tls_finish(struct schema_ctx *x, const struct yaml_tree_node *listener,
                        const struct config_listener *l);
 
+schema_check schema_sticky_check;     /* to: struct config_stickiness */
+
+/* Contradictions with the rest of the group, which was decoded without errors. */
+void schema_sticky_finish(struct schema_ctx *x, const struct config_group *g);
 /* Defaults and contradictions that hang on the whole group, given as its node. */
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                           struct config_group *g);

@@ -39,7 +39,7 @@ struct forward_request {
 
 enum {
     FORWARD_REQUEST_EXTRA = 1024,  /* cap = raw.n + this + what is vouched for always suffices */
-    FORWARD_RESPONSE_EXTRA = 256,  /* cap = raw.n + this + the overrides always suffices */
+    FORWARD_RESPONSE_EXTRA = 256,  /* cap = raw.n + this + overrides and added always suffices */
     FORWARD_TRACE_HEAD_MAX = 7168, /* larger heads get a new Root instead of a continued trace */
     FORWARD_XFF_MAX = 30,          /* addresses in X-Forwarded-For; more: 463 */
 };
@@ -65,6 +65,8 @@ struct forward_response {
     const struct field *overrides;
     uint32_t override_count;
     uint64_t override_mask;
+    const struct field *added; /* lines beside the target's own; not on 1xx but 101 */
+    uint32_t added_count;
 };
 
 /* The framing towards the client: as the target's, but a body without a length goes chunked to
@@ -79,7 +81,7 @@ MUST_USE enum err forward_response(const struct response_head *h, const struct f
 /* The same for a wire that frames bodies by itself, as HTTP/2 does: the fields alone, without
  * Transfer-Encoding and Connection. They point into the head, the context, and `length`, which is
  * a space of TEXT_U64_MAX octets. ERR_LIMIT when there are more than cap; fields.count +
- * override_count + 2 always suffice. */
+ * override_count + added_count + 2 always suffice. */
 MUST_USE enum err forward_response_fields(const struct response_head *h,
                                           const struct forward_response *c, char *length,
                                           struct field *to, uint32_t cap, uint32_t *n);

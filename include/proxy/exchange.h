@@ -25,6 +25,7 @@
 #include "http/status.h"
 #include "proxy/endpoint.h"
 #include "proxy/proxy.h"
+#include "proxy/stickiness.h"
 #include "upstream/lease.h"
 
 enum exchange_state {
@@ -78,8 +79,12 @@ struct exchange {
     struct chunk *reply_store; /* what resp and the body of a reply of our own point into */
     struct chunk *name_store;  /* what the names below point into after the snapshot was let go */
 
+    const struct action *action; /* that forwards; in the snapshot */
     struct group *group;
     struct lease lease;
+    struct stickiness_state sticky;
+    const struct field *added; /* lines for the client's head, beside the target's own; during */
+    uint32_t added_n;          /* send_head of the final one */
     struct task task; /* the lease is decided */
     uint32_t idle_ms, half_close_ms;
     uint64_t progress_ms; /* last byte in any direction */

@@ -8,6 +8,7 @@
 #include "http/limits.h"
 #include "proxy/counters.h"
 #include "proxy/snapshot.h"
+#include "proxy/stickiness.h"
 #include "upstream/link.h"
 
 struct access_log;
@@ -29,6 +30,7 @@ struct proxy {
     bool stopping;              /* sessions end after the request they are in */
     struct task cut_task;       /* sessions of removed listeners that outlived timeouts.drain */
     struct timer cut_timer;
+    struct stickiness_worker stickiness;
     struct limits limits;       /* of the newest snapshot */
     struct field *fields;       /* parse scratch, limits.headers long; for the running task */
     char host_space[HEAD_HOST_MAX];

@@ -29,6 +29,7 @@ struct action {
     size_t groups_n; /* FORWARD */
     struct action_group *groups;
     uint32_t weight_total;
+    bool aws_names; /* of the cookie for its stickiness */
 };
 
 struct rule {

@@ -56,6 +56,7 @@ struct snapshot {
     size_t groups_n;
     struct group *groups; /* same order as config->groups */
     struct crypto_ring *tickets; /* NULL: no listener needs them */
+    struct crypto_ring *cookies; /* of stickiness; see tls_store.h */
     unsigned workers;
     struct snapshot_local *local; /* [workers] */
     unsigned unreleased;          /* workers that still hold it; control thread */

@@ -1,4 +1,4 @@
-/* The TLS contexts of a snapshot: one for each https and tls listener, and one for each https and
+/* The secrets of a snapshot: ticket keys, cookie keys, and the TLS contexts: one for each https and tls listener, and one for each https and
  * tls group. Made from files on the loader thread, so that a bad certificate refuses a reload.
  * Owner: the snapshot; connections hold references of their own, so freeing one ends none. */
 #ifndef PROXY_TLS_STORE_H
@@ -8,14 +8,15 @@
 #include "proxy/snapshot.h"
 
 struct tls_store_options {
-    struct crypto_ring *running; /* ticket keys of the present snapshot, or NULL: random ones are
-                                    kept over reloads */
+    struct crypto_ring *tickets, *cookies; /* keys of the present snapshot, or NULL: random ones
+                                              are kept over reloads */
     uint64_t now_ms;             /* monotonic */
     int64_t wall_s;              /* to tell what has expired */
 };
 
 /* From the system's clocks. */
-struct tls_store_options tls_store_options_default(struct crypto_ring *running);
+struct tls_store_options tls_store_options_default(struct crypto_ring *tickets,
+                                                   struct crypto_ring *cookies);
 
 /* Once, on a compiled snapshot that is not bound yet. False when the report got an error: the
  * snapshot can then only be freed. */

@@ -12,6 +12,7 @@ struct loading {
     const char *path;
     const struct config *running; /* NULL at the start */
     struct crypto_ring *tickets;  /* of the running snapshot; NULL: it has none */
+    struct crypto_ring *cookies;  /* the same */
     struct roster roster;         /* an own copy, goes into the snapshot */
     atomic_bool cancelled;
     struct report report;

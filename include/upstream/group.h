@@ -80,6 +80,8 @@ struct group {
     struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     bool counts_outstanding; /* leases count in target->outstanding */
+    bool aws_names;                /* of cookies */
+    struct stickiness *stickiness; /* proxy/'s; NULL: clients do not stay */
     struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;
     struct member *members;

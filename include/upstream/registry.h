@@ -21,6 +21,22 @@ struct shifted {
     _Atomic bool leaving; /* the node's zone is among them for some time: clients had better go */
 };
 
+/* How a request met its stickiness cookie. */
+enum group_sticky {
+    GROUP_STICKY_NEW,     /* it brought none */
+    GROUP_STICKY_KEPT,    /* its target, or group, served it */
+    GROUP_STICKY_INVALID, /* changed on the way, or of a key that nobody has */
+    GROUP_STICKY_EXPIRED,
+    GROUP_STICKY_GONE,    /* what it names is not there, or may not serve */
+    GROUP_STICKY_RESULTS,
+};
+
+/* What one worker counts for a group of that name. */
+struct group_local {
+    _Alignas(64) struct counter sticky_targets[GROUP_STICKY_RESULTS];
+    struct counter sticky_groups[GROUP_STICKY_RESULTS]; /* of forward actions */
+};
+
 /* What all snapshots' versions of one group have in common. Snapshots hold references. */
 struct group_news {
     _Atomic uint32_t epoch; /* raised after something about a target has changed, see news.h */
@@ -28,6 +44,7 @@ struct group_news {
     unsigned refs;          /* control thread */
     struct list node;       /* in the registry */
     struct list due;        /* in upstream/news.h, while the epoch is to be raised */
+    struct group_local *local; /* [workers] */
     char name[];
 };
 

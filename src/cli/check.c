@@ -84,7 +84,7 @@ int check_main(int argc, char **argv)
     report_init(&report);
     struct config *c = load_path(o.path, &load, &report);
     struct snapshot *s = c ? snapshot_compile(c, 1) : NULL;
-    struct tls_store_options tls = tls_store_options_default(NULL);
+    struct tls_store_options tls = tls_store_options_default(NULL, NULL);
     bool tokens = c && tokens_read(c, &report);
     bool good = s && tls_store_load(s, &tls, &report) && tokens;
     print(good ? c : NULL, &report, o.json);

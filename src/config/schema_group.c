@@ -129,13 +129,6 @@ static const struct schema_word proxy_protocols[] = {
     SCHEMA_WORDS_END,
 };
 
-static const struct schema_key stickiness_keys[] = {
-    NOT_BUILT("type", SCHEMA_WORD, NULL, "lb_cookie, app_cookie or source_ip"),
-    NOT_BUILT("duration", SCHEMA_DURATION, "1d", "how long a client stays"),
-    NOT_BUILT("cookie_name", SCHEMA_TEXT, NULL, "the application's cookie, for app_cookie"),
-    SCHEMA_END,
-};
-
 static const struct schema_key zones_keys[] = {
     NOT_BUILT("overprovision", SCHEMA_NUMBER, "1.4", "how much more than its share a zone may do"),
     NOT_BUILT("smoothing", SCHEMA_DURATION, "5s", "of the share that stays local"),
@@ -189,7 +182,12 @@ static const struct schema_key attribute_keys[] = {
      .meaning = "how long work in flight on a target that left may take: then 502, or closed",
      SCHEMA_AT(config_group_attributes, deregistration_delay_ms)},
     ONLY("slow_start", SCHEMA_DURATION, "0s", "a new target's share grows over this time"),
-    NOT_BUILT_MAP("stickiness", stickiness_keys, "a client stays with its target"),
+    {.name = "stickiness",
+     .type = SCHEMA_MAP,
+     .keys = schema_sticky_keys,
+     .check = schema_sticky_check,
+     .meaning = "a client stays with its target",
+     SCHEMA_AT(config_group_attributes, stickiness)},
     {.name = "zone_policy",
      .type = SCHEMA_CUSTOM,
      .def = "cross_zone",
@@ -203,7 +201,11 @@ static const struct schema_key attribute_keys[] = {
      .def = "true",
      .meaning = "use unhealthy targets when no other is there; false: 503, or a closed connection",
      SCHEMA_AT(config_group_attributes, fail_open)},
-    ONLY("aws_names", SCHEMA_BOOL, "false", "cookies named AWSALB and so on"),
+    {.name = "aws_names",
+     .type = SCHEMA_BOOL,
+     .def = "false",
+     .meaning = "cookies named AWSALB, AWSALBAPP-0, AWSALBTG; false: TENBIN, TENBINAPP, TENBINTG",
+     SCHEMA_AT(config_group_attributes, aws_names)},
     NOT_BUILT("lb_nodes", SCHEMA_MAP, NULL, "balancers in each zone, for zone_policy balanced"),
     ONLY("max_outstanding", SCHEMA_NUMBER, "none", "requests in flight on one target"),
     NOT_BUILT_MAP("minimum_healthy", minimum_keys, "when a zone counts as healthy"),
@@ -372,6 +374,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     if (x->report->errors == errors) {
         schema_health_finish(x, node, g);
         schema_ejection_finish(x, g);
+        schema_sticky_finish(x, g);
         check_tls(x, node, g);
     }
     g->broken = x->report->errors > errors;

@@ -247,8 +247,10 @@ static const struct schema_key keys_keys[] = {
      SCHEMA_AT(config_keys, tickets)},
     {.name = "cookies",
      .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .meaning = "a file of keys for stickiness cookies, shared by a fleet"},
+     .decode = decode_file,
+     .expected = "a file of 32-byte keys, 64 hex digits a line; the first seals, all open",
+     .meaning = "a file of keys for stickiness cookies, shared by a fleet: 64 hex digits a line",
+     SCHEMA_AT(config_keys, cookies)},
     SCHEMA_END,
 };
 

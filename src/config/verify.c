@@ -259,6 +259,31 @@ static bool is_repeated(const struct config_forward *f, size_t i)
     return false;
 }
 
+static enum config_stickiness_type stickiness_of(const struct index *ix,
+                                                 const struct config_forward_group *ref)
+{
+    return ref->name.n ? ix->config->groups[ref->group].attributes.stickiness.type
+                       : CONFIG_STICKINESS_OFF;
+}
+
+/* Among several groups a client's target can only be found again in the group it was picked from. */
+static void check_stickiness(const struct index *ix, struct report *r, const struct config_action *a)
+{
+    const struct config_forward *f = &a->forward;
+    for (size_t i = 0; f->groups_n > 1 && i < f->groups_n; i++) {
+        const struct config_forward_group *ref = &f->groups[i];
+        enum config_stickiness_type type = stickiness_of(ix, ref);
+        if (type == CONFIG_STICKINESS_APP_COOKIE)
+            report_error(r, ref->pos, "\"%s\" has app_cookie stickiness, which an action of several "
+                                      "groups cannot have",
+                         ref->name.p);
+        else if (type != CONFIG_STICKINESS_OFF && !f->stickiness_ms)
+            report_error(r, ref->pos, "\"%s\" is sticky, so this action of several groups needs "
+                                      "stickiness too",
+                         ref->name.p);
+    }
+}
+
 static void check_forward(const struct index *ix, struct report *r, const struct config_listener *l,
                           struct config_action *a)
 {
@@ -274,6 +299,7 @@ static void check_forward(const struct index *ix, struct report *r, const struct
     }
     if (f->groups_n && sum == 0)
         report_error(r, a->pos, "all weights of this action are 0: nothing could be forwarded");
+    check_stickiness(ix, r, a);
 }
 
 /* Does the redirect lead from every address of the listener to another place? */

@@ -377,6 +377,8 @@ static void put_overrides(struct h1_writer *w, const struct forward_response *c)
     for (uint32_t i = 0; i < c->override_count; i++)
         if (c->overrides[i].value.n)
             h1_writer_field(w, c->overrides[i].name, c->overrides[i].value);
+    for (uint32_t i = 0; i < c->added_count; i++)
+        h1_writer_field(w, c->added[i].name, c->added[i].value);
 }
 
 static void put_connection(struct h1_writer *w, const struct response_head *h,
@@ -440,6 +442,9 @@ static bool append_overrides(struct list_of *l, const struct forward_response *c
 {
     for (uint32_t i = 0; i < c->override_count; i++)
         if (c->overrides[i].value.n && !append(l, c->overrides[i].name, c->overrides[i].value))
+            return false;
+    for (uint32_t i = 0; i < c->added_count; i++)
+        if (!append(l, c->added[i].name, c->added[i].value))
             return false;
     return true;
 }

@@ -278,6 +278,7 @@ static void take_lease(struct exchange *x)
 {
     become(x, EXCHANGE_LEASE);
     lease_init(&x->lease, &x->proxy->upstream, x->group, &x->task);
+    stickiness_wish(x);
     start_clock(x);
     if (lease_begin(&x->lease) != LEASE_WAIT)
         lease_decided(x);
@@ -285,7 +286,7 @@ static void take_lease(struct exchange *x)
 
 static void forward(struct exchange *x, const struct rule *rule, const struct action *a)
 {
-    struct group *g = router_pick_group(a, (uint32_t)rng_next(&x->proxy->loop->rng));
+    struct group *g = stickiness_group(x, a);
     note_group(x, rule, g);
     if (!g) {
         x->raw ? exchange_cut(x, REASON_NO_TARGET) : reply(x, REASON_NO_TARGET);
@@ -592,6 +593,20 @@ static bool wants_interim(const struct exchange *x)
            conn_unsent(x->client.conn) < FLOW_CAP_BYTES;
 }
 
+static void give_targets_head(struct exchange *x)
+{
+    struct stickiness_lines lines;
+    if (!stickiness_wanted(x)) {
+        give_head(x);
+        return;
+    }
+    stickiness_answer(x, &lines);
+    x->added = lines.at;
+    x->added_n = lines.n;
+    give_head(x);
+    x->added_n = 0;
+}
+
 void exchange_response(struct exchange *x)
 {
     exchange_progress(x);
@@ -606,7 +621,7 @@ void exchange_response(struct exchange *x)
     become(x, EXCHANGE_STREAM);
     if (x->req.isolate)
         x->close_client = true;
-    give_head(x);
+    give_targets_head(x);
     if (x->resp.upgrade_websocket)
         become_tunnel(x);
 }

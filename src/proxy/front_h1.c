@@ -118,6 +118,8 @@ static void fill_context(struct front_h1 *f, struct forward_response *c)
         .overrides = x->listener->overrides,
         .override_count = x->listener->override_count,
         .override_mask = x->listener->override_mask,
+        .added = x->added,
+        .added_count = x->added_n,
     };
     c->framing = forward_response_framing(&x->resp, c->client);
     c->keep_alive = keeps(f, c->framing);

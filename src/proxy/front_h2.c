@@ -168,6 +168,8 @@ static struct forward_response context(const struct front_h2 *f, const struct ex
         .overrides = x->listener->overrides,
         .override_count = x->listener->override_count,
         .override_mask = x->listener->override_mask,
+        .added = x->added,
+        .added_count = x->added_n,
     };
 }
 
@@ -206,7 +208,7 @@ static void send_head(struct endpoint *ep)
     }
     struct forward_response c = context(f, x);
     char length[TEXT_U64_MAX];
-    uint32_t n, cap = x->resp.fields.count + c.override_count + 2;
+    uint32_t n, cap = x->resp.fields.count + c.override_count + c.added_count + 2;
     struct chunk *store = chunkpool_get(chunks_of(f), cap * sizeof(struct field));
     struct field *fields = (struct field *)(void *)store->data;
     CHECK(forward_response_fields(&x->resp, &c, length, fields, cap, &n) == OK);

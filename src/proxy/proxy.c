@@ -80,6 +80,7 @@ void proxy_fini(struct proxy *p)
     pool_fini(&p->streams);
     heap_fini(&p->h2_memory);
     upstream_fini(&p->upstream);
+    stickiness_fini(&p->stickiness);
     free(p->fields);
     p->fields = NULL;
 }

@@ -49,6 +49,7 @@ static void add_groups(struct arena *a, struct action *to, const struct config_f
     for (size_t i = 0; i < f->groups_n; i++) {
         to->weight_total += f->groups[i].weight;
         to->groups[i].group = &groups[f->groups[i].group];
+        to->aws_names |= groups[f->groups[i].group].aws_names;
         to->groups[i].upto = to->weight_total;
     }
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "proxy/stickiness.h"
 #include "proxy/tls_store.h"
 #include "upstream/group_zones.h"
 
@@ -66,10 +67,12 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->used = c->used;
     g->fail_open = c->attributes.fail_open;
     g->ejection = c->attributes.ejection.enabled ? &c->attributes.ejection : NULL;
+    g->aws_names = c->attributes.aws_names;
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
     add_members(s, g, c);
     group_zones_make(&s->arena, g, &c->attributes, s->config->node.zone);
+    g->stickiness = stickiness_compile(&s->arena, g, c);
 }
 
 static void add_override(struct listener *l, struct slice name, struct slice value)

@@ -11,19 +11,24 @@
 #define ALPN_H1 "\x08http/1.1"
 #define ALPN_H2 "\x02h2" ALPN_H1
 
-struct tls_store_options tls_store_options_default(struct crypto_ring *running)
+/* A cookie may come back after seven days. */
+#define COOKIES_PERIOD_MS 86400000u
+#define COOKIES_SLOTS     8
+
+struct tls_store_options tls_store_options_default(struct crypto_ring *tickets,
+                                                   struct crypto_ring *cookies)
 {
     struct clock now = {0};
     clock_update(&now);
-    return (struct tls_store_options){running, now.now_ms, now.wall_us / 1000000};
+    return (struct tls_store_options){tickets, cookies, now.now_ms, now.wall_us / 1000000};
 }
 
-/* ---- ticket keys ---- */
+/* ---- keys ---- */
 
-static bool load_tickets(struct snapshot *s, const struct config_file *f, struct report *r)
+static bool load_ring(struct crypto_ring **ring, const struct config_file *f, struct report *r)
 {
     unsigned line;
-    enum err e = crypto_ring_load(f->path.p, &s->tickets, &line);
+    enum err e = crypto_ring_load(f->path.p, ring, &line);
     if (e == OK)
         return true;
     if (e == ERR_SYSTEM)
@@ -37,16 +42,31 @@ static bool load_tickets(struct snapshot *s, const struct config_file *f, struct
     return false;
 }
 
+/* Random keys that the present snapshot has go on. */
+static bool keep_ring(struct crypto_ring **ring, struct crypto_ring *running)
+{
+    if (!running || !crypto_ring_rotates(running))
+        return false;
+    *ring = crypto_ring_ref(running);
+    return true;
+}
+
 static bool set_tickets(struct snapshot *s, const struct tls_store_options *o, struct report *r)
 {
     const struct config_file *f = &s->config->keys.tickets;
     if (f->path.n)
-        return load_tickets(s, f, r);
-    if (o->running && crypto_ring_rotates(o->running)) {
-        s->tickets = crypto_ring_ref(o->running);
-        return true;
-    }
-    return crypto_ring_new(o->now_ms, &s->tickets) == OK;
+        return load_ring(&s->tickets, f, r);
+    return keep_ring(&s->tickets, o->tickets) || crypto_ring_new(o->now_ms, &s->tickets) == OK;
+}
+
+/* Also when no group is sticky: a reload may take stickiness away and bring it back. */
+static bool set_cookies(struct snapshot *s, const struct tls_store_options *o, struct report *r)
+{
+    const struct config_file *f = &s->config->keys.cookies;
+    if (f->path.n)
+        return load_ring(&s->cookies, f, r);
+    return keep_ring(&s->cookies, o->cookies) ||
+           crypto_ring_every(COOKIES_PERIOD_MS, COOKIES_SLOTS, o->now_ms, &s->cookies) == OK;
 }
 
 /* ---- listeners ---- */
@@ -238,6 +258,8 @@ bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struc
     size_t errors = r->errors;
     if (any_tls(s) && !set_tickets(s, o, r) && r->errors == errors)
         report_error(r, s->listeners[0].config->pos, "no randomness for ticket keys");
+    if (!set_cookies(s, o, r) && r->errors == errors)
+        report_error(r, s->listeners[0].config->pos, "no randomness for cookie keys");
     for (size_t i = 0; i < s->listeners_n; i++)
         if (s->listeners[i].config->tls)
             load_listener(s, &s->listeners[i], o, r);
@@ -254,4 +276,5 @@ void tls_store_free(struct snapshot *s)
         tls_ctx_unref(s->groups[i].tls);
     }
     crypto_ring_unref(s->tickets);
+    crypto_ring_unref(s->cookies);
 }

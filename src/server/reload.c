@@ -213,6 +213,7 @@ static void begin(struct reload *r, bool refresh)
     loading_init(&r->loading, s->path, s->snapshots.current->config);
     roster_copy(&r->loading.roster, &s->roster);
     r->loading.tickets = s->snapshots.current->tickets;
+    r->loading.cookies = s->snapshots.current->cookies;
     r->loaded.run = on_loaded;
     if (thread_start(&r->loader, load, r) == OK)
         return;

@@ -315,8 +315,42 @@ static void write_zones(struct strbuf *b, const struct group *g, struct slice no
     }
 }
 
+static const char *const sticky_results[GROUP_STICKY_RESULTS] = {
+    [GROUP_STICKY_NEW] = "new",         [GROUP_STICKY_KEPT] = "kept",
+    [GROUP_STICKY_INVALID] = "invalid", [GROUP_STICKY_EXPIRED] = "expired",
+    [GROUP_STICKY_GONE] = "gone",
+};
+
+static void write_sticky_result(struct strbuf *b, const struct group *g, const char *cookie,
+                                unsigned result, uint64_t v)
+{
+    begin(b, "stickiness_total");
+    label(b, "group", g->name);
+    label(b, "cookie", slice_str(cookie));
+    label(b, "result", slice_str(sticky_results[result]));
+    end(b, v);
+}
+
+static void write_stickiness(struct strbuf *b, const struct group *g)
+{
+    for (unsigned i = 0; i < GROUP_STICKY_RESULTS; i++) {
+        uint64_t targets = 0, groups = 0;
+        for (unsigned w = 0; w < g->workers; w++) {
+            targets += counter_get(&g->news->local[w].sticky_targets[i]);
+            groups += counter_get(&g->news->local[w].sticky_groups[i]);
+        }
+        if (targets)
+            write_sticky_result(b, g, "target", i, targets);
+        if (groups)
+            write_sticky_result(b, g, "group", i, groups);
+    }
+}
+
 static void write_groups(struct strbuf *b, const struct snapshot *now)
 {
+    family(b, "stickiness_total", "counter", "Requests by what became of their stickiness cookie.");
+    for (size_t i = 0; i < now->groups_n; i++)
+        write_stickiness(b, &now->groups[i]);
     family(b, "target_response_seconds", "histogram",
            "From sending the request to the head of the target's answer.");
     for (size_t i = 0; i < now->groups_n; i++)

@@ -97,11 +97,20 @@ static struct group_news *find_news(struct registry *r, struct slice group)
     return NULL;
 }
 
+static struct group_local *new_group_locals(unsigned workers)
+{
+    size_t bytes = workers * sizeof(struct group_local);
+    struct group_local *l = aligned_alloc(_Alignof(struct group_local), bytes);
+    CHECK(l);
+    return memset(l, 0, bytes);
+}
+
 static struct group_news *add_news(struct registry *r, struct slice group)
 {
     struct group_news *news = calloc(1, sizeof(*news) + group.n + 1);
     CHECK(news);
     news->shifted = &r->shifted;
+    news->local = new_group_locals(r->workers);
     memcpy(news->name, group.p, group.n);
     list_init(&news->due);
     list_push_back(news_bucket(r, group), &news->node);
@@ -124,6 +133,7 @@ void registry_release_news(struct group_news *news)
         return;
     list_del(&news->node);
     list_del(&news->due);
+    free(news->local);
     free(news);
 }
 

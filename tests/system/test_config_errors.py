@@ -40,7 +40,8 @@ def test_the_files_we_ship_are_good(tmp_path, name):
     for certificate in ("site", "other"):
         certs.make(tmp_path, certificate)
     certs.make(tmp_path, "ca")
-    (tmp_path / "tickets.key").write_text("ab" * 32 + "\n")
+    for keys in ("tickets", "cookies"):
+        (tmp_path / f"{keys}.key").write_text("ab" * 32 + "\n")
     done = lb_module.run("check", "-c", path)
     assert done.returncode == 0, done.stderr
 
@@ -169,7 +170,6 @@ LATER = [
     ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
     ("    targets:", "    health_check: {protocol: grpc}\n    targets:"),
-    ("    targets:", "    attributes: {stickiness: {type: lb_cookie}}\n    targets:"),
     ("    targets:", "    attributes: {algorithm: least_outstanding_requests}\n    targets:"),
     ("    targets:", "    protocol_version: http2\n    targets:"),
     ("    targets:", "    discovery: {dns: {name: a.internal, port: 1}}\n    targets:"),

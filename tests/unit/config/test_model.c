@@ -256,6 +256,31 @@ static void test_rules_are_in_the_order_of_their_priorities(void **state)
     unload(&l);
 }
 
+static void test_stickiness_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "keys: {cookies: c.key}\n" WEB "target_groups:\n"
+        "  - {name: app, targets: []}\n"
+        "  - {name: lb, targets: [], attributes: {aws_names: true, stickiness: {type: lb_cookie}}}\n"
+        "  - {name: own, targets: [], attributes: {stickiness:\n"
+        "      {type: app_cookie, cookie_name: \"!#$%&'*+-.^_`|~09AZaz\", duration: 1s}}}\n");
+    const struct config_group *g = l.config->groups;
+    const struct config_stickiness *lb = &g[1].attributes.stickiness;
+    const struct config_stickiness *own = &g[2].attributes.stickiness;
+    assert_slice(l.config->keys.cookies.path, "c.key");
+    assert_int_equal(g[0].attributes.stickiness.type, CONFIG_STICKINESS_OFF);
+    assert_false(g[0].attributes.aws_names);
+    assert_int_equal(lb->type, CONFIG_STICKINESS_LB_COOKIE);
+    assert_int_equal(lb->duration_ms, 86400000);
+    assert_int_equal(lb->pos.line, 9);
+    assert_true(g[1].attributes.aws_names);
+    assert_int_equal(own->type, CONFIG_STICKINESS_APP_COOKIE);
+    assert_int_equal(own->duration_ms, 1000);
+    assert_slice(own->cookie_name, "!#$%&'*+-.^_`|~09AZaz");
+    unload(&l);
+}
+
 static void test_forward_takes_one_name_or_weights(void **state)
 {
     (void)state;
@@ -528,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_a_listener_reaches_the_model),
         cmocka_unit_test(test_a_tcp_listener_is_idle_for_350_s_unless_told_otherwise),
         cmocka_unit_test(test_rules_are_in_the_order_of_their_priorities),
+        cmocka_unit_test(test_stickiness_reaches_the_model),
         cmocka_unit_test(test_forward_takes_one_name_or_weights),
         cmocka_unit_test(test_what_a_redirect_does_not_name_stays_as_it_is),
         cmocka_unit_test(test_a_redirect_to_another_protocol_gets_its_port),

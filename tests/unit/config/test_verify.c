@@ -121,6 +121,31 @@ static void test_a_forward_names_each_group_once_and_some_weight(void **state)
                      "all weights of this action are 0");
 }
 
+#define STICKY_PAIR(type, stickiness)                                                              \
+    "listeners:\n"                                                                                 \
+    "  - {name: w, listen: \"127.0.0.1:1\", protocol: http, default_action:\n"                     \
+    "     {forward: {target_groups: [{name: app}, {name: @own}]" stickiness "}}}\n"                 \
+    "target_groups: [{name: app, targets: []},\n"                                                  \
+    "  {name: own, targets: [], attributes: {stickiness: {type: " type "}}}]\n"
+
+static void test_sticky_groups_among_others_need_a_sticky_action(void **state)
+{
+    (void)state;
+    assert_one_error(STICKY_PAIR("lb_cookie", ""), "\"own\" is sticky, so this action");
+    assert_one_error(STICKY_PAIR("app_cookie, cookie_name: a", ", stickiness: 1h"),
+                     "an action of several groups cannot have");
+    struct loaded l = load_good(
+        "listeners:\n"
+        "  - {name: w, listen: \"127.0.0.1:1\", protocol: http, default_action: {forward: own},\n"
+        "     rules: [{priority: 1, conditions: [{path_pattern: /a}], action: {forward:\n"
+        "       {target_groups: [{name: app}, {name: own}], stickiness: 1s}}}]}\n"
+        "target_groups: [{name: app, targets: []},\n"
+        "  {name: own, targets: [], attributes: {stickiness: {type: lb_cookie}}}]\n");
+    assert_int_equal(l.config->listeners[0].default_action.forward.stickiness_ms, 0);
+    assert_int_equal(l.config->listeners[0].rules[0].action.forward.stickiness_ms, 1000);
+    unload(&l);
+}
+
 static void test_protocols_of_listener_and_group_agree(void **state)
 {
     (void)state;
@@ -321,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_the_same_rule_names_in_two_listeners_are_fine),
         cmocka_unit_test(test_references_name_a_group),
         cmocka_unit_test(test_a_forward_names_each_group_once_and_some_weight),
+        cmocka_unit_test(test_sticky_groups_among_others_need_a_sticky_action),
         cmocka_unit_test(test_protocols_of_listener_and_group_agree),
         cmocka_unit_test(test_a_listener_that_is_wrong_is_not_blamed_twice),
         cmocka_unit_test(test_a_tcp_listener_only_forwards),

@@ -16,6 +16,8 @@ struct answer {
 
 static const struct field *overrides;
 static uint32_t override_count;
+static const struct field *added;
+static uint32_t added_count;
 
 static uint64_t mask_of_overrides(void)
 {
@@ -33,7 +35,7 @@ static void check_fields(const struct response *r, const struct forward_response
     struct field fields[HEADS_FIELDS];
     uint32_t n, i = 0;
     assert_int_equal(forward_response_fields(&r->head, c, length, fields, HEADS_FIELDS, &n), OK);
-    assert_true(n <= r->head.fields.count + c->override_count + 2);
+    assert_true(n <= r->head.fields.count + c->override_count + c->added_count + 2);
     struct slice rest = slice_str(strchr(text, '\n') + 1);
     while (rest.n > 2) {
         struct slice line = slice_upto(rest, slice_find(rest, '\r', 0));
@@ -63,6 +65,8 @@ static void check(const struct answer *a)
         .overrides = overrides,
         .override_count = override_count,
         .override_mask = mask_of_overrides(),
+        .added = added,
+        .added_count = added_count,
     };
     size_t need = strlen(a->out);
     struct forwarded out;
@@ -72,7 +76,7 @@ static void check(const struct answer *a)
     free(to);
     if (a->client == HTTP_1_1)
         check_fields(r, &c, a->out);
-    if (!override_count)
+    if (!override_count && !added_count)
         assert_true(need <= r->head.raw.n + FORWARD_RESPONSE_EXTRA);
     for (size_t less = 0; less < need; less += 5) {
         to = malloc(less ? less : 1);
@@ -101,6 +105,30 @@ static void test_untouched_lines_go_on_as_they_came(void **state)
          "HTTP/1.1 299 any thing\r\nContent-Length: 0\r\nDate: " DATE "\r\n\r\n"},
     };
     check_all(rows, ARRAY_LEN(rows));
+}
+
+/* Beside those of the same name, on 101 too, but not on other interim heads. */
+static void test_lines_may_be_added(void **state)
+{
+    (void)state;
+    static const struct field lines[] = {{SLICE_INIT("Set-Cookie"), SLICE_INIT("x=1"), 0, false},
+                                         {SLICE_INIT("Set-Cookie"), SLICE_INIT("y=2"), 0, false}};
+    static const struct answer rows[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: d\r\nSet-Cookie: a\r\n\r\n", METHOD_GET,
+         HTTP_1_1, true, false,
+         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: d\r\nSet-Cookie: a\r\nSet-Cookie: x=1\r\n"
+         "Set-Cookie: y=2\r\n\r\n"},
+        {"HTTP/1.1 101 Go\r\nDate: d\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+         METHOD_GET, HTTP_1_1, true, true,
+         "HTTP/1.1 101 Go\r\nDate: d\r\nSet-Cookie: x=1\r\nSet-Cookie: y=2\r\n"
+         "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"},
+        {"HTTP/1.1 103 Early\r\nLink: l\r\n\r\n", METHOD_GET, HTTP_1_1, true, false,
+         "HTTP/1.1 103 Early\r\nLink: l\r\n\r\n"},
+    };
+    added = lines;
+    added_count = 2;
+    check_all(rows, ARRAY_LEN(rows));
+    added_count = 0;
 }
 
 static void test_the_status_line_is_that_of_http_1_1(void **state)
@@ -228,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_untouched_lines_go_on_as_they_came),
+        cmocka_unit_test(test_lines_may_be_added),
         cmocka_unit_test(test_the_status_line_is_that_of_http_1_1),
         cmocka_unit_test(test_hop_by_hop_fields_and_those_connection_names_are_removed),
         cmocka_unit_test(test_the_framing_suits_the_client),
