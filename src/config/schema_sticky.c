@@ -87,4 +87,7 @@ void schema_sticky_finish(struct schema_ctx *x, const struct config_group *g)
         report_error(x->report, s->pos, "stickiness: a tcp group sees no cookies: type: source_ip");
     if (g->protocol == CONFIG_PROTOCOL_HTTP && by_address)
         report_error(x->report, s->pos, "stickiness: source_ip is for tcp and tls groups");
+    if (!by_address && g->attributes.zone_policy.policy == CONFIG_ZONES_LOCAL_ONLY)
+        report_error(x->report, s->pos, "stickiness: a client cannot stay with a target of another "
+                                        "zone under zone_policy: local_only");
 }
