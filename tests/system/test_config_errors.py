@@ -7,6 +7,7 @@ import pytest
 
 import certs
 import lb as lb_module
+from authority import Authority
 from conftest import WEB, and_listener
 
 GOOD = """\
@@ -40,8 +41,11 @@ def test_the_files_we_ship_are_good(tmp_path, name):
     for certificate in ("site", "other"):
         certs.make(tmp_path, certificate)
     certs.make(tmp_path, "ca")
+    Authority(tmp_path, "clients").revocations("crl")
     for keys in ("tickets", "cookies"):
         (tmp_path / f"{keys}.key").write_text("ab" * 32 + "\n")
+    (tmp_path / "viewer.token").write_text("a token of a viewer".replace(" ", "-"))
+    (tmp_path / "viewer.token").chmod(0o600)
     done = lb_module.run("check", "-c", path)
     assert done.returncode == 0, done.stderr
 
