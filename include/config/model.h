@@ -140,6 +140,7 @@ enum config_protocol {
 struct config_certificate {
     struct config_file certificate; /* PEM, with its chain */
     struct config_file key;         /* PEM */
+    struct config_file ocsp;        /* DER; empty: none */
 };
 
 enum config_mutual_mode {
@@ -276,6 +277,7 @@ struct config_listener {
     size_t certificates_n;
     struct slice tls_policy; /* with tls: a name that was not looked up yet */
     struct config_pos tls_policy_pos;
+    struct config_file ocsp; /* for one of the certificates; empty: none */
     struct config_mutual mutual;
     struct config_listen *listen; /* at least one */
     size_t listen_n;

@@ -24,9 +24,10 @@
 
 struct tls_ctx;
 
-/* Names of PEM files: the certificate with its chain, and its key. */
+/* Names of PEM files: the certificate with its chain, and its key. ocsp: a response to staple, in
+ * DER; NULL: none. */
 struct tls_ctx_pair {
-    const char *certificate, *key;
+    const char *certificate, *key, *ocsp;
 };
 
 enum tls_ctx_about {
@@ -34,6 +35,7 @@ enum tls_ctx_about {
     TLS_CTX_ABOUT_KEY,
     TLS_CTX_ABOUT_TRUST_STORE,
     TLS_CTX_ABOUT_REVOCATIONS,
+    TLS_CTX_ABOUT_OCSP, /* pair pairs_n: of the whole server */
     TLS_CTX_ABOUT_REST,
 };
 
@@ -70,6 +72,7 @@ struct tls_ctx_mutual {
 struct tls_ctx_server {
     const struct tls_ctx_pair *pairs; /* at least one */
     size_t pairs_n;
+    const char *ocsp; /* a response for one of them, whichever it is about; NULL: none */
     const struct tls_policy *policy;
     struct slice alpn;           /* in wire form, best first; empty: none */
     struct slice id;             /* tickets are good for contexts with the same id only */

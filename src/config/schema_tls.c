@@ -17,6 +17,12 @@ const struct schema_key schema_tls_certificate_keys[] = {
      .expected = "a PEM file with the private key, without a password",
      .meaning = "a PEM file with the private key",
      SCHEMA_AT(config_certificate, key)},
+    {.name = "ocsp",
+     .type = SCHEMA_CUSTOM,
+     .decode = decode_file,
+     .expected = "a file with an OCSP response in DER form",
+     .meaning = "a file with the OCSP response to staple, in DER form",
+     SCHEMA_AT(config_certificate, ocsp)},
     SCHEMA_END,
 };
 
@@ -106,7 +112,8 @@ bool schema_tls_is_on(const struct yaml_tree_node *node)
 
 static void refuse_tls_keys(struct schema_ctx *x, const struct yaml_tree_node *listener)
 {
-    static const char *const only[] = {"certificates", "tls_policy", "mutual_authentication"};
+    static const char *const only[] = {"certificates", "tls_policy", "ocsp",
+                                       "mutual_authentication"};
     for (size_t i = 0; i < sizeof(only) / sizeof(*only); i++) {
         const struct yaml_tree_node *n = yaml_tree_get(listener, only[i]);
         if (n)

@@ -156,6 +156,7 @@ void tls_certificate_fini(struct tls_certificate *c)
     X509_free(c->leaf);
     EVP_PKEY_free(c->key);
     sk_X509_pop_free(c->chain, X509_free);
+    OPENSSL_free(c->staple);
     *c = (struct tls_certificate){0};
 }
 

@@ -235,6 +235,18 @@ static int compare(const void *a, const void *b)
     return tls_certificate_compare(a, b);
 }
 
+static bool load_staples(struct tls_ctx *x, const struct tls_ctx_server *o, int64_t wall_s,
+                         const struct tls_ctx_complaints *to)
+{
+    bool good = true;
+    for (size_t i = 0; i < o->pairs_n; i++)
+        if (o->pairs[i].ocsp)
+            good = tls_ocsp_load(o->pairs[i].ocsp, i, &x->certificates[i], 1, wall_s, to) && good;
+    if (o->ocsp)
+        good = tls_ocsp_load(o->ocsp, o->pairs_n, x->certificates, o->pairs_n, wall_s, to) && good;
+    return good;
+}
+
 static bool load_certificates(struct tls_ctx *x, const struct tls_ctx_server *o, int64_t wall_s,
                               const struct tls_ctx_complaints *to)
 {
@@ -246,7 +258,7 @@ static bool load_certificates(struct tls_ctx *x, const struct tls_ctx_server *o,
         x->certificates[i].pair = i;
         good = tls_certificate_load(&x->certificates[i], &o->pairs[i], wall_s, to) && good;
     }
-    if (!good)
+    if (!good || !load_staples(x, o, wall_s, to))
         return false;
     qsort(x->certificates, o->pairs_n, sizeof(*x->certificates), compare);
     for (size_t i = 0; i < o->pairs_n; i++) {
@@ -255,6 +267,7 @@ static bool load_certificates(struct tls_ctx *x, const struct tls_ctx_server *o,
             x->first = i;
     }
     tls_names_ready(&x->names);
+    tls_ocsp_set(x);
     return true;
 }
 

@@ -19,6 +19,9 @@ struct tls_certificate {
     unsigned hash_bits, key_bits;
     int64_t seconds; /* length of its validity */
     size_t pair;     /* as configured */
+    unsigned char *staple; /* an OCSP response, DER; NULL: none */
+    int staple_n;
+    int64_t staple_until_s; /* wall clock: it is outdated then */
 };
 
 /* Complains and returns false when it cannot be served. */
@@ -52,6 +55,13 @@ X509_STORE *tls_trust_load(const char *path, enum tls_ctx_about about, int64_t w
 /* Adds the lists of a file. False after a complaint. */
 bool tls_trust_revoke(X509_STORE *s, const char *path, size_t index, int64_t wall_s,
                       const struct tls_ctx_complaints *to);
+
+/* tls_ocsp.c: the response of a file, for that one of the certificates that it is about. False after
+ * a complaint. */
+bool tls_ocsp_load(const char *path, size_t index, struct tls_certificate *all, size_t n,
+                   int64_t wall_s, const struct tls_ctx_complaints *to);
+/* After the last one was loaded, and the certificates stay where they are. */
+void tls_ocsp_set(struct tls_ctx *x);
 
 /* tls_mutual.c: certificates of clients are asked for, and judged, as o says. */
 bool tls_mutual_set(struct tls_ctx *x, const struct tls_ctx_mutual *o, int64_t wall_s,

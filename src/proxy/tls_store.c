@@ -85,6 +85,9 @@ static struct config_pos place(const struct about *a, enum tls_ctx_about about, 
         return a->listener->certificates[pair].certificate.pos;
     if (about == TLS_CTX_ABOUT_KEY)
         return a->listener->certificates[pair].key.pos;
+    if (about == TLS_CTX_ABOUT_OCSP)
+        return pair < a->listener->certificates_n ? a->listener->certificates[pair].ocsp.pos
+                                                  : a->listener->ocsp.pos;
     if (about == TLS_CTX_ABOUT_TRUST_STORE)
         return a->listener->mutual.trust_store.pos;
     if (about == TLS_CTX_ABOUT_REVOCATIONS)
@@ -155,6 +158,7 @@ static void load_listener(struct snapshot *s, struct listener *l,
     struct tls_ctx_complaints complaints = {say, &about};
     struct tls_ctx_server server = {
         .pairs_n = c->certificates_n,
+        .ocsp = c->ocsp.path.p,
         .policy = find_policy(c, r),
         .alpn = alpn_of(c),
         .id = l->name,
@@ -166,7 +170,8 @@ static void load_listener(struct snapshot *s, struct listener *l,
     struct tls_ctx_pair *pairs = ARENA_ARRAY(&s->arena, struct tls_ctx_pair, c->certificates_n);
     for (size_t i = 0; i < c->certificates_n; i++)
         pairs[i] = (struct tls_ctx_pair){c->certificates[i].certificate.path.p,
-                                         c->certificates[i].key.path.p};
+                                         c->certificates[i].key.path.p,
+                                         c->certificates[i].ocsp.path.p};
     server.pairs = pairs;
     l->tls = tls_ctx_server(&server, o->wall_s, &complaints);
 }

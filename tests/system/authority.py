@@ -1,5 +1,5 @@
-"""A certificate authority for a test, by the openssl command: it issues, revokes, and signs its list of what
-is revoked. Its own certificate is DIR/NAME.pem, those it issues DIR/THEIR.pem with DIR/THEIR.key."""
+"""A certificate authority for a test, by the openssl command: it issues, revokes, signs its list of what is
+revoked, and answers for a certificate (OCSP). Its own certificate is DIR/NAME.pem, those it issues DIR/THEIR.pem with DIR/THEIR.key."""
 
 import datetime
 
@@ -55,10 +55,11 @@ class Authority:
                       "-out", out, "-subj", subject, "-addext", extension, *more)
         return out
 
-    def issue(self, name, begin=0, end=90, usage="clientAuth", ca=False, subject=None, **keywords):
+    def issue(self, name, begin=0, end=90, usage="clientAuth", ca=False, subject=None, extra=None, **keywords):
         """A certificate valid from `begin` to `end`, in days from now. Returns its path."""
         extension = f"basicConstraints=critical,CA:{str(ca).upper()}"
         more = ["-addext", f"extendedKeyUsage={usage}"] if usage else []
+        more += ["-addext", extra] if extra else []
         csr = self.request(name, subject or f"/C=JP/O=tenbin/CN={name}", extension, *more, **keywords)
         pem = self.directory / f"{name}.pem"
         certs.openssl("ca", "-batch", "-config", self.config, "-in", csr, "-out", pem, "-notext", "-preserveDN",
@@ -73,3 +74,10 @@ class Authority:
         certs.openssl("ca", "-batch", "-config", self.config, "-gencrl", "-out", pem,
                       "-crl_lastupdate", date(begin), "-crl_nextupdate", date(end))
         return pem
+
+    def answer(self, name, days=1):
+        """An OCSP response for the certificate, in DER, good for so many days from now."""
+        out = self.directory / f"{name}.ocsp"
+        certs.openssl("ocsp", "-index", self.home / "index.txt", "-rsigner", self.pem, "-rkey", self.key, "-CA", self.pem,
+                      "-issuer", self.pem, "-cert", self.directory / f"{name}.pem", "-respout", out, "-ndays", days)
+        return out

@@ -34,7 +34,7 @@ static int setup(void **state)
     struct cert c = certs_make(&(struct cert_spec){.cn = NAME, .san = "DNS:" NAME});
     strcpy(names[0], certs_write(&certs_dir, "a.pem", (const struct cert *const[]){&c, NULL}));
     strcpy(names[1], certs_write_key(&certs_dir, "a.key", &c, NULL));
-    pair = (struct tls_ctx_pair){names[0], names[1]};
+    pair = (struct tls_ctx_pair){names[0], names[1], NULL};
     certs_free(&c);
     return 0;
 }

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -16,10 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/check.h"
-#include "net/tls.h"
 #include "net/tls_peer.h"
 #include "support/certs.h"
+#include "support/shake.h"
 
 #define TLS12 "ELBSecurityPolicy-FS-1-2-Res-2020-10"
 
@@ -182,46 +180,6 @@ static void test_names_that_fill_a_message_are_not_advertised(void **state)
 
 /* ---- handshakes ---- */
 
-struct pair_of {
-    struct conn *c;
-    struct task task;
-    enum err e;
-    SSL *client;
-};
-
-static void on_event(struct task *t)
-{
-    struct pair_of *p = container_of(t, struct pair_of, task);
-    if (conn_flush(p->c) == OK && p->e == ERR_AGAIN)
-        p->e = tls_handshake(p->c);
-    conn_settle(p->c, p->e == ERR_AGAIN);
-}
-
-static void shake(struct pair_of *p, struct tls_ctx *x, SSL_CTX *client)
-{
-    int fd[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
-    *p = (struct pair_of){.e = ERR_AGAIN, .client = SSL_new(client)};
-    task_init(&p->task, on_event);
-    p->c = conn_new(&loop, fd[0], NULL);
-    conn_own(p->c, &p->task);
-    assert_int_equal(tls_accept(p->c, x), OK);
-    SSL_set_fd(p->client, fd[1]);
-    for (int i = 0; i < 200 && p->e == ERR_AGAIN; i++) {
-        (void)SSL_connect(p->client);
-        loop_turn(&loop);
-    }
-}
-
-static void part(struct pair_of *p)
-{
-    int fd = SSL_get_fd(p->client);
-    conn_close(p->c);
-    SSL_free(p->client);
-    close(fd);
-    loop_turn(&loop);
-}
-
 static struct slice text_of(const struct conn *c, enum tls_peer_item what, struct strbuf *b)
 {
     strbuf_fini(b);
@@ -247,11 +205,11 @@ static void expect(const struct cert_spec *spec, const struct tls_ctx_mutual *m,
     SSL_CTX *client = client_with(spec ? &leaf : NULL);
     for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
         struct said said;
-        struct pair_of p;
+        struct shake p;
         struct strbuf b = {0};
         struct tls_ctx *x = load(m, policies[i], &said);
         assert_non_null(x);
-        shake(&p, x, client);
+        shake_begin(&p, &loop, x, SSL_new(client));
         assert_int_equal(p.e, failure ? ERR_TLS : OK);
         if (failure)
             assert_string_equal(tls_peer_failure(p.c), failure);
@@ -260,7 +218,7 @@ static void expect(const struct cert_spec *spec, const struct tls_ctx_mutual *m,
         if (spec)
             assert_true(slice_eq(text_of(p.c, TLS_PEER_SUBJECT, &b), SLICE("CN=client")));
         strbuf_fini(&b);
-        part(&p);
+        shake_end(&p);
         tls_ctx_unref(x);
     }
     SSL_CTX_free(client);
@@ -315,7 +273,7 @@ static void test_a_certificate_is_told_in_elb_s_words(void **state)
 {
     (void)state;
     struct said said;
-    struct pair_of p;
+    struct shake p;
     struct strbuf b = {0};
     struct tls_ctx_mutual m = {TLS_MUTUAL_VERIFY, files[2], NULL, 0, false, false};
     struct cert leaf =
@@ -326,7 +284,7 @@ static void test_a_certificate_is_told_in_elb_s_words(void **state)
     assert_true(X509_sign(leaf.x, ca.key, EVP_sha256()) > 0);
     SSL_CTX *client = client_with(&leaf);
     struct tls_ctx *x = load(&m, "modern", &said);
-    shake(&p, x, client);
+    shake_begin(&p, &loop, x, SSL_new(client));
     assert_int_equal(p.e, OK);
     assert_true(slice_eq(text_of(p.c, TLS_PEER_SERIAL, &b), SLICE("03A5B1")));
     assert_true(slice_eq(text_of(p.c, TLS_PEER_ISSUER, &b), SLICE("CN=ca")));
@@ -342,7 +300,7 @@ static void test_a_certificate_is_told_in_elb_s_words(void **state)
     size_t one = pem.n;
     assert_int_equal(text_of(p.c, TLS_PEER_CHAIN, &b).n, one);
     strbuf_fini(&b);
-    part(&p);
+    shake_end(&p);
     tls_ctx_unref(x);
     SSL_CTX_free(client);
     certs_free(&leaf);
