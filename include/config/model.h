@@ -220,6 +220,7 @@ struct config_forward {
     struct config_forward_group *groups; /* at least one; the sum of weights is not 0 */
     size_t groups_n;
     uint32_t stickiness_ms; /* how long a client stays with its group; 0: it does not */
+    bool failover; /* another group when the picked one has no usable target */
 };
 
 /* Texts may hold #{protocol} #{host} #{port} #{path} #{query}, only where ELB allows them. What
@@ -293,6 +294,26 @@ struct config_listener {
 
 enum config_algorithm {
     CONFIG_ALGORITHM_ROUND_ROBIN,
+    CONFIG_ALGORITHM_LEAST_OUTSTANDING,
+    CONFIG_ALGORITHM_WEIGHTED_RANDOM,
+    CONFIG_ALGORITHM_PEAK_EWMA,
+    CONFIG_ALGORITHM_SOURCE_HASH,
+    CONFIG_ALGORITHM_CONSISTENT_HASH,
+};
+
+enum config_hash_on_type {
+    CONFIG_HASH_ON_NOTHING,
+    CONFIG_HASH_ON_SOURCE_IP,
+    CONFIG_HASH_ON_PATH,
+    CONFIG_HASH_ON_HEADER,
+    CONFIG_HASH_ON_COOKIE,
+    CONFIG_HASH_ON_QUERY,
+};
+
+/* What the algorithms that hash tell clients apart by. */
+struct config_hash_on {
+    enum config_hash_on_type type;
+    struct slice name; /* of the header, cookie or query key */
 };
 
 enum config_ejection_on {
@@ -368,6 +389,8 @@ struct config_stickiness {
 
 struct config_group_attributes {
     enum config_algorithm algorithm;
+    struct config_hash_on hash_on;    /* NOTHING: the algorithm does not hash */
+    uint32_t slow_start_ms;           /* 0: off */
     uint32_t deregistration_delay_ms; /* work in flight on a target that left is cut then */
     struct config_zone_rules zone_policy;
     struct config_zone_details zones;

@@ -17,6 +17,8 @@ extern const struct schema_key schema_ejection_keys[];
 extern const struct schema_key schema_discovery_keys[];
 extern const struct schema_key schema_admin_keys[];
 extern const struct schema_key schema_sticky_keys[];
+extern const struct schema_key schema_balance_hash_keys[];
+extern const struct schema_word schema_balance_words[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
@@ -41,9 +43,13 @@ schema_check schema_sticky_check;     /* to: struct config_stickiness */
 
 /* Contradictions with the rest of the group, which was decoded without errors. */
 void schema_sticky_finish(struct schema_ctx *x, const struct config_group *g);
+schema_decode schema_balance_decode_hash_on; /* to: struct config_hash_on */
+
 /* Defaults and contradictions that hang on the whole group, given as its node. */
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                           struct config_group *g);
 void schema_ejection_finish(struct schema_ctx *x, const struct config_group *g);
+void schema_balance_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
+                           struct config_group *g);
 
 #endif

@@ -36,6 +36,15 @@ struct balance_ops {
 /* Every target w times in a lap of sum(w) picks, evenly spread; see group_sequence(). */
 extern const struct balance_ops balance_round_robin;
 
+extern const struct balance_ops balance_random;            /* weighted_random */
+extern const struct balance_ops balance_least_outstanding; /* counts_outstanding (group.h) */
+extern const struct balance_ops balance_ewma;              /* peak_ewma; measures_latency */
+extern const struct balance_ops balance_hash_source;
+extern const struct balance_ops balance_hash_consistent; /* counts_outstanding, counts_all */
+
+/* Sets the algorithm, and what it needs of leases. */
+void balance_choose(struct group *g, const struct config_group_attributes *a);
+
 /* Memory for a balancer: zeroed, on cache lines of its own; free() gives it back. */
 void *balance_alloc(size_t bytes);
 void balance_free(struct balancer *b); /* NULL is fine */

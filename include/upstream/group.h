@@ -56,6 +56,8 @@ struct link_ops;
 struct view {
     _Alignas(64) bool built;
     bool closed;             /* there are targets, but their health keeps all of them out */
+    bool usable;             /* there is a target that is not unhealthy */
+    bool remade;             /* since group_refresh() said so */
     uint8_t serving;         /* a bit for each enum health_state that is let in */
     uint32_t epoch;          /* of the group's news when it was made */
     uint32_t members_n;      /* how many may be picked */
@@ -79,9 +81,12 @@ struct group {
     const struct config_ejection *ejection; /* in the snapshot; NULL: nobody is ejected */
     struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
+    const struct config_hash_on *hash_on; /* in the snapshot; NULL: it does not hash */
     bool counts_outstanding; /* leases count in target->outstanding */
     bool aws_names;                /* of cookies */
     struct stickiness *stickiness; /* proxy/'s; NULL: clients do not stay */
+    bool counts_all;         /* and in its news */
+    bool measures_latency;   /* answers count in target_local.latency */
     struct group_news *news; /* see registry.h; NULL: there are none */
     size_t members_n;
     struct member *members;
@@ -103,8 +108,9 @@ void group_fini(struct group *g); /* frees the views */
  * least one place for each target with a weight. Time: n log(targets). */
 uint32_t *group_sequence(const uint32_t *weights, size_t weights_n, uint32_t *n);
 
-/* Looks for news and makes the view anew if there are some: true. The epoch is raised after the
- * states that it stands for, so a view never stays behind it. Thread: that worker's, as below. */
+/* Looks for news and makes the view anew if there are some. True once for each time it was made
+ * anew, here or in what is below. The epoch is raised after the states that it stands for, so a
+ * view never stays behind it. Thread: that worker's, as below. */
 bool group_refresh(struct group *g, unsigned worker, struct rng *rng);
 
 /* Whom the wish leads to, first among those outside the zone to avoid; NULL when all who may serve
@@ -113,6 +119,8 @@ const struct member *group_pick(struct group *g, unsigned worker, struct rng *rn
 /* Would group_pick() find anybody? By the view as it is; takes no turn. */
 bool group_has_other(const struct group *g, unsigned worker, const struct pick *p);
 
+/* By the view, made anew if there are news: is there a target that is not unhealthy? */
+bool group_usable(struct group *g, unsigned worker, struct rng *rng);
 /* By the view as it is: may the target serve? */
 bool group_lets_in(const struct group *g, unsigned worker, const struct target *t);
 /* By the view as it is: are there targets, all of them kept out by their health? */

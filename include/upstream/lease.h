@@ -37,7 +37,7 @@ struct lease {
     enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM,
                      ERR_TLS, ERR_TLS_TIMEOUT, ERR_UNSUPPORTED it speaks otherwise, ERR_RESET */
     bool reused;  /* the link has served before */
-    bool counted; /* in target->outstanding */
+    bool counted, counted_all; /* in target->outstanding and its news */
     struct ejector_rule rule; /* the group's, which a tunnel does not know any more */
     struct pick pick; /* hash and preferred: whoever begins the lease; the rest is the lease's */
     unsigned tries;   /* so far */

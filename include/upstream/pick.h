@@ -31,8 +31,14 @@ struct pick {
     struct target *const *skip;     /* tried already: not to be picked again */
     unsigned skip_n;
     struct slice avoid_zone;     /* a try in it failed: picked only when nobody else is there */
+    uint64_t now_us;             /* the worker's clock */
     enum zone_decision decision; /* out */
 };
+
+static inline bool pick_allows_all(const struct pick *p)
+{
+    return p->skip_n == 0 && p->avoid_zone.n == 0;
+}
 
 /* Is m neither skipped nor in the zone to avoid? */
 bool pick_allows(const struct pick *p, const struct member *m);

@@ -37,7 +37,8 @@ struct group_local {
     struct counter sticky_groups[GROUP_STICKY_RESULTS]; /* of forward actions */
 };
 
-/* What all snapshots' versions of one group have in common. Snapshots hold references. */
+/* What all snapshots' versions of one group have in common. Snapshots and targets hold references.
+ */
 struct group_news {
     _Atomic uint32_t epoch; /* raised after something about a target has changed, see news.h */
     const struct shifted *shifted; /* the registry's */
@@ -45,8 +46,16 @@ struct group_news {
     struct list node;       /* in the registry */
     struct list due;        /* in upstream/news.h, while the epoch is to be raised */
     struct group_local *local; /* [workers] */
+    /* Leases on all its targets, for groups that want to know (group.h): all workers write it. */
+    _Alignas(64) _Atomic uint32_t outstanding;
     char name[];
 };
+
+/* Any thread. */
+static inline uint32_t registry_outstanding(const struct group_news *g)
+{
+    return atomic_load_explicit(&g->outstanding, memory_order_relaxed);
+}
 
 struct registry {
     unsigned workers;

@@ -21,6 +21,7 @@
 #include "net/tls.h"
 #include "upstream/ejection.h"
 #include "upstream/health.h"
+#include "upstream/latency.h"
 
 /* Bounds of the histogram of response times; the last bucket has none. */
 #define TARGET_BUCKETS 14
@@ -36,6 +37,7 @@ struct target_local {
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
     struct tls_resume resume; /* only this worker looks at it */
+    struct latency latency;   /* the same; for groups that go by it */
     struct list dialing;      /* of struct link that leases may wait for together */
     uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
 };
@@ -45,6 +47,7 @@ void target_count_response(struct target_local *l, uint64_t us);
 
 struct check;
 struct departure;
+struct group_news;
 
 /* What besides its health keeps work from a target. */
 #define TARGET_DRAINING 1u /* no new work: counts as not registered */
@@ -71,6 +74,7 @@ struct target {
     struct ejection ejection;    /* the same; the ejector's */
     _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
+    struct group_news *news;     /* of all groups of that name; as long as the target */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */

@@ -52,9 +52,9 @@ static const struct schema_key forward_keys[] = {
      SCHEMA_AT(config_forward, stickiness_ms)},
     {.name = "failover",
      .type = SCHEMA_BOOL,
-     .built = SCHEMA_ONLY_DEFAULT,
      .def = "false",
-     .meaning = "another group when the picked one has no usable target (true: not built yet)"},
+     .meaning = "another group when the picked one has no target, or only unhealthy ones",
+     SCHEMA_AT(config_forward, failover)},
     SCHEMA_END,
 };
 

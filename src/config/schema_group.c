@@ -96,15 +96,6 @@ void schema_group_target_decode(struct schema_ctx *x, const struct schema_key *k
         .max = UINT64_MAX, .none = true, .meaning = text " (other values: not built yet)"          \
     }
 
-static const struct schema_word algorithms[] = {
-    {"round_robin", CONFIG_ALGORITHM_ROUND_ROBIN, true},
-    {"least_outstanding_requests", 0, false},
-    {"weighted_random", 0, false},
-    {"source_hash", 0, false},
-    {"consistent_hash", 0, false},
-    SCHEMA_WORDS_END,
-};
-
 static const struct schema_word zone_policies[] = {
     {"cross_zone", 0, true}, {"local_only", 0, false}, {"prefer_local", 0, false},
     {"balanced", 0, false},  SCHEMA_WORDS_END,
@@ -159,19 +150,14 @@ static const struct schema_key budget_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key hash_on_keys[] = {
-    NOT_BUILT("header", SCHEMA_TEXT, NULL, "a header's name"),
-    NOT_BUILT("cookie", SCHEMA_TEXT, NULL, "a cookie's name"),
-    NOT_BUILT("query", SCHEMA_TEXT, NULL, "a query key"),
-    SCHEMA_END,
-};
-
 static const struct schema_key attribute_keys[] = {
     {.name = "algorithm",
      .type = SCHEMA_WORD,
      .def = "round_robin",
-     .words = algorithms,
-     .meaning = "round_robin, by the targets' weights (others: not built yet)",
+     .words = schema_balance_words,
+     .meaning =
+         "round_robin, least_outstanding_requests, weighted_random, peak_ewma, source_hash or "
+         "consistent_hash",
      SCHEMA_AT(config_group_attributes, algorithm)},
     ONLY("anomaly_mitigation", SCHEMA_BOOL, "off", "less work for targets that fail more"),
     {.name = "deregistration_delay",
@@ -229,7 +215,13 @@ static const struct schema_key attribute_keys[] = {
      .check = schema_ejection_check,
      .meaning = "targets that fail are left alone for a while; off unless the key is there",
      SCHEMA_AT(config_group_attributes, ejection)},
-    NOT_BUILT_MAP("hash_on", hash_on_keys, "for consistent_hash: one of these, path or source_ip"),
+    {.name = "hash_on",
+     .type = SCHEMA_CUSTOM,
+     .keys = schema_balance_hash_keys,
+     .decode = schema_balance_decode_hash_on,
+     .expected = "{header: NAME}, {cookie: NAME}, {query: KEY}, path or source_ip",
+     .meaning = "for consistent_hash: header, cookie, query, path or source_ip (the default)",
+     SCHEMA_AT(config_group_attributes, hash_on)},
     SCHEMA_END,
 };
 
@@ -375,6 +367,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
         schema_health_finish(x, node, g);
         schema_ejection_finish(x, g);
         schema_sticky_finish(x, g);
+        schema_balance_finish(x, node, g);
         check_tls(x, node, g);
     }
     g->broken = x->report->errors > errors;

@@ -5,6 +5,8 @@
 #include "proxy/back_h1.h"
 #include "proxy/end_raw.h"
 #include "proxy/exchange_log.h"
+#include "proxy/failover.h"
+#include "proxy/hash_key.h"
 #include "proxy/reply.h"
 #include "proxy/retry.h"
 
@@ -278,6 +280,8 @@ static void take_lease(struct exchange *x)
 {
     become(x, EXCHANGE_LEASE);
     lease_init(&x->lease, &x->proxy->upstream, x->group, &x->task);
+    if (x->group->hash_on)
+        x->lease.pick.hash = hash_key(x, x->group->hash_on);
     stickiness_wish(x);
     start_clock(x);
     if (lease_begin(&x->lease) != LEASE_WAIT)
@@ -287,6 +291,8 @@ static void take_lease(struct exchange *x)
 static void forward(struct exchange *x, const struct rule *rule, const struct action *a)
 {
     struct group *g = stickiness_group(x, a);
+    if (g && a->config->forward.failover)
+        g = failover(a, g, x->proxy->worker, &x->proxy->loop->rng);
     note_group(x, rule, g);
     if (!g) {
         x->raw ? exchange_cut(x, REASON_NO_TARGET) : reply(x, REASON_NO_TARGET);
@@ -582,7 +588,10 @@ static void count_answer(struct exchange *x)
     unsigned class = x->resp.status / 100;
     counter_add(&t->requests, 1);
     counter_add(&t->codes[class < ARRAY_LEN(t->codes) ? class : 0], 1);
-    target_count_response(t, x->proxy->loop->clock.now_us - x->sent_us);
+    uint64_t now_us = x->proxy->loop->clock.now_us;
+    target_count_response(t, now_us - x->sent_us);
+    if (x->group->measures_latency)
+        latency_note(&t->latency, now_us - x->sent_us, now_us);
 }
 
 /* Interim heads pass by the flow, so its cap is kept here: a target may send any number of them

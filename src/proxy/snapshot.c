@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "proxy/stickiness.h"
 #include "proxy/tls_store.h"
+#include "upstream/balance.h"
 #include "upstream/group_zones.h"
 
 #define SNAPSHOT_MAGIC 0x534e4150
@@ -62,6 +63,7 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     group_init(g, s->workers);
     g->name = c->name;
     g->wire = c->protocol == CONFIG_PROTOCOL_TCP ? GROUP_WIRE_RAW : GROUP_WIRE_H1;
+    balance_choose(g, &c->attributes);
     g->retries = c->attributes.retries;
     g->check = c->health_check.on && c->used ? &c->health_check : NULL;
     g->used = c->used;

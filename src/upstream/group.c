@@ -93,6 +93,8 @@ static void build_view(const struct group *g, unsigned worker, struct rng *rng)
     struct balance_set set = {g->members, g->members_n, weights, worker};
     v->balancer = v->members_n ? g->balance->build(&set, before, rng) : NULL;
     v->closed = seen && v->members_n == 0;
+    v->usable = seen & (BIT(HEALTH_HEALTHY) | BIT(HEALTH_INITIAL));
+    v->remade = true;
     balance_free(before);
     free(weights);
 }
@@ -102,17 +104,30 @@ static uint32_t epoch_of(const struct group *g)
     return g->news ? atomic_load_explicit(&g->news->epoch, memory_order_acquire) : 0;
 }
 
-bool group_refresh(struct group *g, unsigned worker, struct rng *rng)
+static struct view *newest_view(struct group *g, unsigned worker, struct rng *rng)
 {
     CHECK(worker < g->workers);
     struct view *v = &g->views[worker];
     uint32_t epoch = epoch_of(g);
     if (v->built && v->epoch == epoch)
-        return false;
+        return v;
     build_view(g, worker, rng);
     v->epoch = epoch;
     v->built = true;
-    return true;
+    return v;
+}
+
+bool group_refresh(struct group *g, unsigned worker, struct rng *rng)
+{
+    struct view *v = newest_view(g, worker, rng);
+    bool remade = v->remade;
+    v->remade = false;
+    return remade;
+}
+
+bool group_usable(struct group *g, unsigned worker, struct rng *rng)
+{
+    return newest_view(g, worker, rng)->usable;
 }
 
 static bool lets_in(const struct group *g, const struct view *v, const struct target *t)
@@ -139,8 +154,7 @@ static bool may_prefer(const struct group *g, const struct view *v, const struct
 
 const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng, struct pick *p)
 {
-    (void)group_refresh(g, worker, rng);
-    struct view *v = &g->views[worker];
+    struct view *v = newest_view(g, worker, rng);
     p->decision = may_prefer(g, v, p) ? ZONE_STICKY : ZONE_CROSS;
     if (p->decision == ZONE_STICKY)
         return p->preferred;

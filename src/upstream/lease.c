@@ -1,5 +1,7 @@
 #include "upstream/lease.h"
 
+#include "upstream/registry.h"
+
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify)
 {
     *l = (struct lease){
@@ -47,6 +49,7 @@ static const struct member *pick_untried(struct lease *l)
         close_links_of_those_out(l);
     l->pick.skip = l->tried;
     l->pick.skip_n = l->tries;
+    l->pick.now_us = l->up->loop->clock.now_us;
     return group_pick(l->group, l->up->worker, &l->up->loop->rng, &l->pick);
 }
 
@@ -62,25 +65,41 @@ static uint32_t connect_timeout(struct lease *l)
     return full;
 }
 
+static void count_in(struct lease *l)
+{
+    l->counted = l->group->counts_outstanding;
+    l->counted_all = l->group->counts_all;
+    if (l->counted)
+        atomic_fetch_add_explicit(&l->target->outstanding, 1, memory_order_relaxed);
+    if (l->counted_all)
+        atomic_fetch_add_explicit(&l->target->news->outstanding, 1, memory_order_relaxed);
+}
+
+/* in_flight goes last: it keeps the target alive. */
+static void count_out(struct lease *l)
+{
+    if (l->counted)
+        atomic_fetch_sub_explicit(&l->target->outstanding, 1, memory_order_relaxed);
+    if (l->counted_all)
+        atomic_fetch_sub_explicit(&l->target->news->outstanding, 1, memory_order_relaxed);
+    counter_sub(&local_of(l)->in_flight, 1);
+}
+
 /* From here on the target counts this lease as in flight. */
 static void choose(struct lease *l, const struct member *m)
 {
     l->member = m;
     l->target = m->target;
+    l->reused = false;
     l->tried[l->tries++] = m->target;
     counter_add(&local_of(l)->in_flight, 1);
-    l->counted = l->group->counts_outstanding;
-    if (l->counted)
-        atomic_fetch_add_explicit(&l->target->outstanding, 1, memory_order_relaxed);
+    count_in(l);
 }
 
 static void drop_target(struct lease *l)
 {
-    bool held = l->state == LEASE_READY || l->state == LEASE_WAIT;
-    if (held && l->counted)
-        atomic_fetch_sub_explicit(&l->target->outstanding, 1, memory_order_relaxed);
-    if (held)
-        counter_sub(&local_of(l)->in_flight, 1);
+    if (l->state == LEASE_READY || l->state == LEASE_WAIT)
+        count_out(l);
     l->link = NULL;
     l->state = LEASE_NONE;
 }
@@ -94,10 +113,14 @@ static void count_failure(struct lease *l, enum err e)
     lease_failed(l);
 }
 
-/* The next try had better be elsewhere. */
-static void leave_zone(struct lease *l)
+/* The next try had better be elsewhere, and other requests too, unless the shortage was ours or an
+ * idle connection was at its end. */
+static void blame(struct lease *l, enum err why)
 {
+    l->why = why;
     l->pick.avoid_zone = l->member->zone;
+    if (l->group->measures_latency && why != ERR_NOMEM && !l->reused)
+        latency_note(&local_of(l)->latency, LATENCY_FAILED_US, l->up->loop->clock.now_us);
 }
 
 static enum lease_state refuse(struct lease *l, enum err why)
@@ -126,8 +149,7 @@ static enum lease_state reach(struct lease *l, bool warm)
         return LEASE_WAIT;
     count_failure(l, e);
     drop_target(l);
-    leave_zone(l);
-    l->why = e;
+    blame(l, e);
     return LEASE_NONE;
 }
 
@@ -186,8 +208,7 @@ enum lease_state lease_again(struct lease *l)
     bool again = l->reused || l->link->ops;
     drop_link(l, false);
     drop_target(l);
-    leave_zone(l);
-    l->why = ERR_RESET;
+    blame(l, ERR_RESET);
     if (lease_can_retry(l) && again && !pick_untried(l)) {
         enum lease_state s = try_member(l, last, false);
         return s == LEASE_NONE ? refuse(l, l->why) : s;
@@ -206,8 +227,7 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
     } else {
         count_failure(l, e);
         drop_target(l);
-        leave_zone(l);
-        l->why = e;
+        blame(l, e);
         (void)next_target(l);
     }
     if (l->state != LEASE_WAIT)

@@ -29,57 +29,6 @@ void registry_init(struct registry *r, unsigned workers)
     r->buckets = new_buckets(r->buckets_n);
 }
 
-static void link_in(struct registry *r, struct target *t)
-{
-    struct target **b = bucket_of(r, t->group, &t->addr);
-    t->same_bucket = *b;
-    *b = t;
-}
-
-static void grow(struct registry *r)
-{
-    free(r->buckets);
-    r->buckets_n *= 2;
-    r->buckets = new_buckets(r->buckets_n);
-    list_each(n, tmp, &r->targets)
-        link_in(r, list_entry(n, struct target, node));
-}
-
-static struct target *find(const struct registry *r, struct slice group, const struct addr *addr)
-{
-    struct target *t = *bucket_of(r, group, addr);
-    while (t && !(addr_eq(&t->addr, addr) && slice_eq(t->group, group)))
-        t = t->same_bucket;
-    return t;
-}
-
-static struct target *add(struct registry *r, struct slice group, const struct addr *addr)
-{
-    struct target *t = target_new(group, addr, r->workers);
-    list_push_back(&r->targets, &t->node);
-    if (++r->count > r->buckets_n)
-        grow(r); /* links it in with all the others */
-    else
-        link_in(r, t);
-    return t;
-}
-
-struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr)
-{
-    struct target *t = find(r, group, addr);
-    if (!t)
-        t = add(r, group, addr);
-    t->refs++;
-    return t;
-}
-
-void registry_release(struct registry *r, struct target *t)
-{
-    (void)r;
-    CHECK(t->refs > 0);
-    t->refs--;
-}
-
 /* ---- groups ---- */
 
 static struct list *news_bucket(struct registry *r, struct slice group)
@@ -107,8 +56,11 @@ static struct group_local *new_group_locals(unsigned workers)
 
 static struct group_news *add_news(struct registry *r, struct slice group)
 {
-    struct group_news *news = calloc(1, sizeof(*news) + group.n + 1);
+    size_t line = _Alignof(struct group_news);
+    size_t bytes = (sizeof(struct group_news) + group.n + line) / line * line;
+    struct group_news *news = aligned_alloc(line, bytes);
     CHECK(news);
+    memset(news, 0, bytes);
     news->shifted = &r->shifted;
     news->local = new_group_locals(r->workers);
     memcpy(news->name, group.p, group.n);
@@ -145,6 +97,60 @@ void registry_raise_all(struct registry *r)
                                       memory_order_release);
 }
 
+/* ---- targets ---- */
+
+static void link_in(struct registry *r, struct target *t)
+{
+    struct target **b = bucket_of(r, t->group, &t->addr);
+    t->same_bucket = *b;
+    *b = t;
+}
+
+static void grow(struct registry *r)
+{
+    free(r->buckets);
+    r->buckets_n *= 2;
+    r->buckets = new_buckets(r->buckets_n);
+    list_each(n, tmp, &r->targets)
+        link_in(r, list_entry(n, struct target, node));
+}
+
+static struct target *find(const struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = *bucket_of(r, group, addr);
+    while (t && !(addr_eq(&t->addr, addr) && slice_eq(t->group, group)))
+        t = t->same_bucket;
+    return t;
+}
+
+static struct target *add(struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = target_new(group, addr, r->workers);
+    t->news = registry_get_news(r, group);
+    list_push_back(&r->targets, &t->node);
+    if (++r->count > r->buckets_n)
+        grow(r); /* links it in with all the others */
+    else
+        link_in(r, t);
+    return t;
+}
+
+struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr)
+{
+    struct target *t = find(r, group, addr);
+    if (!t)
+        t = add(r, group, addr);
+    t->refs++;
+    return t;
+}
+
+void registry_release(struct registry *r, struct target *t)
+{
+    (void)r;
+    CHECK(t->refs > 0);
+    t->refs--;
+}
+
 /* ---- zones ---- */
 
 uint64_t registry_zone_id(struct slice zone)
@@ -167,9 +173,11 @@ static void drop(struct registry *r, struct target *t)
     struct target **at = bucket_of(r, t->group, &t->addr);
     while (*at != t)
         at = &(*at)->same_bucket;
+    struct group_news *news = t->news;
     *at = t->same_bucket;
     r->count--;
     target_free(t);
+    registry_release_news(news);
 }
 
 void registry_sweep(struct registry *r)
@@ -183,10 +191,10 @@ void registry_sweep(struct registry *r)
 
 void registry_fini(struct registry *r)
 {
-    for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
-        CHECK(list_empty(&r->groups[i]));
     while (!list_empty(&r->targets))
         drop(r, list_first(&r->targets, struct target, node));
+    for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
+        CHECK(list_empty(&r->groups[i]));
     free(r->buckets);
     r->buckets = NULL;
 }

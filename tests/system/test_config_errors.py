@@ -174,7 +174,7 @@ LATER = [
     ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
     ("    targets:", "    health_check: {protocol: grpc}\n    targets:"),
-    ("    targets:", "    attributes: {algorithm: least_outstanding_requests}\n    targets:"),
+    ("    targets:", "    attributes: {slow_start: 30s}\n    targets:"),
     ("    targets:", "    protocol_version: http2\n    targets:"),
     ("    targets:", "    discovery: {dns: {name: a.internal, port: 1}}\n    targets:"),
 ]

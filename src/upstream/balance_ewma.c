@@ -1,0 +1,71 @@
+/* peak_ewma: two targets are drawn by weight, and the one is taken where a request is likely to be
+ * answered sooner: its recent latency (upstream/latency.h) times the requests it has to do.
+ *
+ * Both are this worker's own: no line is shared between workers, and each measures the way from
+ * here. A target that was never measured is asked once; until its answer is there it counts as
+ * slow, so that it is not flooded. */
+#include <stdlib.h>
+
+#include "upstream/crowd.h"
+
+struct ewma {
+    struct balancer base;
+    struct crowd crowd;
+    unsigned worker;
+};
+
+static struct balancer *build(const struct balance_set *set, const struct balancer *before,
+                              struct rng *rng)
+{
+    (void)before, (void)rng;
+    struct ewma *e = balance_alloc(sizeof(*e));
+    e->base.ops = &balance_ewma;
+    e->worker = set->worker;
+    crowd_init(&e->crowd, set);
+    return &e->base;
+}
+
+static uint64_t cost(const struct ewma *e, const struct crowd_place *place, uint64_t now_us)
+{
+    const struct target_local *l = &place->member->target->local[e->worker];
+    uint64_t in_flight = counter_get(&l->in_flight);
+    if (l->latency.at_us == 0)
+        return in_flight * LATENCY_FAILED_US;
+    return (latency_now(&l->latency, now_us) + 1) * (in_flight + 1);
+}
+
+static const struct crowd_place *better(const struct ewma *e, const struct crowd_place *a,
+                                        const struct crowd_place *b, uint64_t now_us)
+{
+    return cost(e, b, now_us) < cost(e, a, now_us) ? b : a;
+}
+
+/* The second draw is another one, if there is one. */
+static const struct crowd_place *draw_other(const struct ewma *e, const struct crowd_place *than,
+                                            struct rng *rng)
+{
+    const struct crowd_place *place = crowd_draw(&e->crowd, rng);
+    if (place != than)
+        return place;
+    size_t at = (size_t)(than - e->crowd.places) + 1;
+    return &e->crowd.places[at < e->crowd.n ? at : 0];
+}
+
+static const struct member *pick(struct balancer *b, const struct pick *p, struct rng *rng)
+{
+    const struct ewma *e = (const struct ewma *)b;
+    if (pick_allows_all(p)) {
+        const struct crowd_place *a = crowd_draw(&e->crowd, rng);
+        return better(e, a, draw_other(e, a, rng), p->now_us)->member;
+    }
+    const struct crowd_place *a = crowd_draw_allowed(&e->crowd, p, rng);
+    return a ? better(e, a, crowd_draw_allowed(&e->crowd, p, rng), p->now_us)->member : NULL;
+}
+
+static void destroy(struct balancer *b)
+{
+    crowd_fini(&((struct ewma *)b)->crowd);
+    free(b);
+}
+
+const struct balance_ops balance_ewma = {build, pick, destroy};
