@@ -67,7 +67,7 @@ static void make_store(void)
         snprintf(name[1], sizeof(name[1]), "%zu.key", i);
         strcpy(paths[i][0], certs_write(&certs_dir, name[0], (const struct cert *const[]){&c, NULL}));
         strcpy(paths[i][1], certs_write_key(&certs_dir, name[1], &c, NULL));
-        store[i] = (struct tls_ctx_pair){paths[i][0], paths[i][1]};
+        store[i] = (struct tls_ctx_pair){paths[i][0], paths[i][1], NULL};
         certs_free(&c);
     }
 }
@@ -148,7 +148,7 @@ static void refused(const char *certificate, const char *key, enum tls_ctx_about
                     const char *words)
 {
     struct said said;
-    const struct tls_ctx_pair pair = {certificate, key};
+    const struct tls_ctx_pair pair = {certificate, key, NULL};
     assert_null(load(&pair, 1, "modern", &said));
     assert_int_equal(said.errors, 1);
     assert_int_equal(said.about, about);
@@ -208,7 +208,7 @@ static void test_a_whole_chain_is_good(void **state)
     make_bad(&b);
     const struct cert *const chain[] = {&b.leaf, &b.middle, &b.root, NULL};
     const struct tls_ctx_pair pair = {certs_write(&certs_dir, "chain.pem", chain),
-                                      certs_write_key(&certs_dir, "leaf.key", &b.leaf, NULL)};
+                                      certs_write_key(&certs_dir, "leaf.key", &b.leaf, NULL), NULL};
     struct tls_ctx *x = load(&pair, 1, "modern", &said);
     assert_non_null(x);
     assert_int_equal(said.errors + said.warnings, 0);
@@ -223,7 +223,7 @@ static void warns(int from_day, int days, const char *words)
         certs_make(&(struct cert_spec){.cn = "leaf.test", .from_day = from_day, .days = days});
     const struct tls_ctx_pair pair = {
         certs_write(&certs_dir, "c.pem", (const struct cert *const[]){&c, NULL}),
-        certs_write_key(&certs_dir, "c.key", &c, NULL)};
+        certs_write_key(&certs_dir, "c.key", &c, NULL), NULL};
     struct tls_ctx *x = load(&pair, 1, "modern", &said);
     assert_non_null(x);
     assert_int_equal(said.errors, 0);
