@@ -15,5 +15,9 @@ enum commands_exit {
 int run_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int version_main(int argc, char **argv);
+int target_main(int argc, char **argv);
+int zone_main(int argc, char **argv);
+int status_main(int argc, char **argv);
+int zones_main(int argc, char **argv);
 
 #endif

@@ -45,7 +45,8 @@ struct yaml_tree_pair {
 };
 
 /* An empty document is an empty map. NULL after an error that leaves no tree (bad UTF-8, syntax,
- * a limit); smaller ones (a duplicate key, an unset variable) are in the report beside the tree. */
+ * a limit); smaller ones (a duplicate key, an unset variable) are in the report beside the tree.
+ * env NULL: texts stand as they are, whatever they look like. */
 struct yaml_tree_node *yaml_tree_parse(struct arena *a, struct report *r, const char *file,
                                        struct slice bytes, const struct expand_env *env);
 

@@ -8,6 +8,7 @@
 #include "server/check_log.h"
 #include "server/departures.h"
 #include "server/discovery.h"
+#include "server/operations.h"
 #include "server/publish.h"
 #include "server/reload.h"
 #include "server/signals.h"
@@ -36,6 +37,7 @@ struct server {
     struct publish publish;
     struct reload reload;
     struct stop stop;
+    struct operations operations;
     struct admin admin;
     uint64_t admin_refused_ms; /* when a refusal was last logged; 0: never */
 

@@ -21,6 +21,7 @@ enum worker_order {
     WORKER_ADOPT,  /* a snapshot, its access log and its sockets; new sockets stay silent */
     WORKER_LISTEN, /* new sockets listen; `error` and `failed` when one could not */
     WORKER_DEREGISTER, /* a target has left and had its time, see proxy_deregister() */
+    WORKER_CLOSE_IDLE, /* links to a target that is draining; answered by all: nobody picks it */
     WORKER_STOP,   /* no new connections; answered when the last session has ended */
     WORKER_CUT,    /* ends what is left */
     WORKER_QUIT,   /* the thread ends */
@@ -37,7 +38,7 @@ struct worker_command {
     struct snapshot *snapshot;
     struct listen_plan *plan;
     struct log_output *access_output, *connection_output; /* NULL: off */
-    struct target *target;            /* DEREGISTER; the sender sees to it that it lives */
+    struct target *target;            /* DEREGISTER, CLOSE_IDLE; the sender sees to it that it lives */
     /* The answer. */
     int error; /* LISTEN: errno, 0 when all is well */
     struct addr failed;

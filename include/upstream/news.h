@@ -24,5 +24,7 @@ void news_init(struct news *n, struct loop *loop);
 void news_fini(struct news *n);
 /* The change itself was stored before. */
 void news_raise(struct news *n, struct group_news *g);
+/* Without a pause, for what somebody waits for: every pick from now on sees it. */
+void news_raise_now(struct news *n, struct group_news *g);
 
 #endif

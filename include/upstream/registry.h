@@ -70,6 +70,8 @@ struct registry {
 void registry_init(struct registry *r, unsigned workers);
 /* All workers have ended and all snapshots are freed. */
 void registry_fini(struct registry *r);
+/* NULL: there is none. */
+struct target *registry_find(const struct registry *r, struct slice group, const struct addr *addr);
 /* Finds or makes; one more reference. */
 struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr);
 void registry_release(struct registry *r, struct target *t);

@@ -5,8 +5,8 @@
  *
  * Lists are shared by count, so a copy of a roster costs a pointer a list. There are many copies:
  * the control thread's newest one, the loader's, and one in each snapshot, whose members point into
- * the lists. A change is a new list in place of the old one, then reload_refresh() (server/reload.h)
- * makes a snapshot that has it.
+ * the lists. A change is a new list in place of the old one, then reload_refresh()
+ * (server/reload.h) makes a snapshot that has it.
  *
  * Who serves when an address is there more than once: the file's own target, then the sources in
  * the order of the enum. The first keeps its zone and weight.
@@ -24,8 +24,9 @@ enum roster_source {
     ROSTER_DNS,  /* A and AAAA records */
     ROSTER_SRV,
     ROSTER_OPERATOR,
-    ROSTER_NAME, /* the addresses of one NAME:PORT, which is the origin: they replace those that
-                    were found at load, for targets of the file and of all lists above */
+    ROSTER_REMOVED, /* by an operator: no target, whoever else names its address */
+    ROSTER_NAME,    /* the addresses of one NAME:PORT, which is the origin: they replace those that
+                       were found at load, for targets of the file and of all lists above */
 };
 
 struct roster_list {
@@ -33,13 +34,13 @@ struct roster_list {
     struct arena arena; /* holds all that is below, and the struct itself */
     struct slice group;
     enum roster_source source;
-    struct slice origin; /* empty but for ROSTER_NAME */
+    struct slice origin;           /* empty but for ROSTER_NAME */
     struct config_target *targets; /* no two with the same address; may be none */
     size_t targets_n;
     /* Of a targets file: */
-    struct stamp stamp; /* the state that was looked at last */
-    int64_t good_s;          /* when its targets were read, since the epoch; 0: never */
-    const char *trouble;     /* why what was looked at last was not taken; NULL: it was */
+    struct stamp stamp;  /* the state that was looked at last */
+    int64_t good_s;      /* when its targets were read, since the epoch; 0: never */
+    const char *trouble; /* why what was looked at last was not taken; NULL: it was */
 };
 
 struct roster {
@@ -88,6 +89,10 @@ void roster_add(struct roster *r, struct slice group, enum roster_source source,
 bool roster_remove(struct roster *r, struct slice group, enum roster_source source,
                    const struct addr *addr);
 
+/* NULL: it is not there. */
+const struct config_target *roster_get(const struct roster *r, struct slice group,
+                                       enum roster_source source, const struct addr *addr);
+
 /* ---- what a group is made of ---- */
 
 /* Calls `each` with every address of the group, those of the file first, none twice: what a
@@ -96,5 +101,10 @@ void roster_each(const struct roster *r, const struct config_group *c,
                  void (*each)(void *ctx, const struct config_target *target,
                               const struct addr *addr),
                  void *ctx);
+
+/* Does anybody but operators name the address? */
+bool roster_names(const struct roster *r, const struct config_group *c, const struct addr *addr);
+/* Forgets what was removed and is named by nobody any more. False: there is nothing to forget. */
+bool roster_forget_removed(struct roster *r, const struct config *c);
 
 #endif

@@ -75,6 +75,7 @@ struct target {
     _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct group_news *news;     /* of all groups of that name; as long as the target */
+    bool drained;                /* the same: an operator wants no new work on it */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */
@@ -112,6 +113,12 @@ static inline void target_set_flag(struct target *t, unsigned flag, bool on)
 {
     unsigned flags = on ? target_flags(t) | flag : target_flags(t) & ~flag;
     atomic_store_explicit(&t->flags, (uint8_t)flags, memory_order_relaxed);
+}
+
+/* After `drained` or `departure` was changed. The same. */
+static inline void target_settle_draining(struct target *t)
+{
+    target_set_flag(t, TARGET_DRAINING, t->drained || t->departure);
 }
 
 /* Made with no references; control thread. target_free() is for the registry. */

@@ -9,26 +9,30 @@ static const char help[] =
     "\n"
     "  run [-c FILE]                          serve (the default command)\n"
     "  check [-c FILE] [--format text|json]   is the configuration good?\n"
+    "  status                                 what the running process does, as tables\n"
+    "  zones                                  the same by Availability Zone\n"
+    "  target drain|ready|register|deregister GROUP ADDRESS [--zone ZONE] [--weight N] [--wait]\n"
     "  version\n"
     "\n"
-    "FILE is " COMMANDS_CONFIG_PATH " unless given.\n"
+    "FILE is " COMMANDS_CONFIG_PATH
+    " unless given. Commands to the running process find it by the\n"
+    "admin.listen of FILE (-c) or take --admin ADDRESS; a token from --token-file or "
+    "$TENBIN_TOKEN.\n"
     "Signals while it serves: SIGHUP reloads the file, SIGTERM and SIGINT stop gracefully (a\n"
     "second one at once), SIGUSR1 reopens the logs.\n"
-    "Exit codes: 0 ok, 1 the configuration is bad or the start failed, 2 usage.\n";
+    "Exit codes: 0 ok, 1 the configuration is bad, the start failed or the command was refused,\n"
+    "2 usage, 3 the running process was not reached.\n";
 
 static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},
-    {"check", check_main},
-    {"version", version_main},
-    {"--version", version_main},
+    {"run", run_main},         {"check", check_main},       {"status", status_main},
+    {"zones", zones_main},     {"target", target_main},     {"version", version_main}, {"--version", version_main},
 };
 
 /* Part of the command line as documented, but not of this version. */
-static const char *const later[] = {"explain", "diff",   "status", "top",
-                                    "zones",   "target", "zone",   "import-aws"};
+static const char *const later[] = {"explain", "diff", "top", "zone", "import-aws"};
 
 static int unknown(const char *name)
 {

@@ -270,6 +270,13 @@ static void decode_include(struct schema_ctx *x, const struct schema_key *key,
     (void)x, (void)key, (void)node, (void)to;
 }
 
+static void decode_state_dir(struct schema_ctx *x, const struct schema_key *key,
+                             const struct yaml_tree_node *node, void *to)
+{
+    if (node && !(node->kind == YAML_TREE_SCALAR && slice_eq(node->text, SLICE("none"))))
+        (void)decode_path(x, key, node, to);
+}
+
 const struct schema_key schema_root_keys[] = {
     {.name = "include",
      .type = SCHEMA_CUSTOM,
@@ -294,9 +301,11 @@ const struct schema_key schema_root_keys[] = {
      SCHEMA_AT(config, user)},
     {.name = "state_dir",
      .type = SCHEMA_CUSTOM,
-     .built = SCHEMA_NOT_BUILT,
-     .def = "/var/lib/tenbin",
-     .meaning = "where run-time changes and zonal shifts survive restarts"},
+     .def = "none",
+     .decode = decode_state_dir,
+     .expected = "a directory, or none",
+     .meaning = "a directory where run-time changes and zonal shifts survive restarts, or none",
+     SCHEMA_AT(config, state_dir)},
     {.name = "limits",
      .type = SCHEMA_MAP,
      .keys = schema_limits_keys,

@@ -201,7 +201,8 @@ static bool on_scalar(struct builder *b, const yaml_event_t *ev)
         return false;
     n->null = is_null(ev, text);
     n->text = arena_slice(b->arena, text);
-    n->text = expand_text(b->arena, b->report, pos, n->text, b->env);
+    if (b->env)
+        n->text = expand_text(b->arena, b->report, pos, n->text, b->env);
     return set_anchor(b, ev->data.scalar.anchor, n) && attach(b, n);
 }
 

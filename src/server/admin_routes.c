@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "server/access.h"
+#include "server/operation_routes.h"
 #include "server/server.h"
 #include "server/stats.h"
 
@@ -45,6 +46,11 @@ static const struct route routes[] = {
     {SLICE_INIT("/healthz"), false, CONFIG_ROLE_NONE, healthz},
     {SLICE_INIT("/status"), false, CONFIG_ROLE_VIEWER, status},
     {SLICE_INIT("/metrics"), false, CONFIG_ROLE_VIEWER, metrics},
+    {SLICE_INIT("/zones/shifts"), false, CONFIG_ROLE_VIEWER, operation_routes_shifts},
+    {SLICE_INIT("/targets/drain"), true, CONFIG_ROLE_OPERATOR, operation_routes_drain},
+    {SLICE_INIT("/targets/ready"), true, CONFIG_ROLE_OPERATOR, operation_routes_ready},
+    {SLICE_INIT("/targets/register"), true, CONFIG_ROLE_OPERATOR, operation_routes_register},
+    {SLICE_INIT("/targets/deregister"), true, CONFIG_ROLE_OPERATOR, operation_routes_deregister},
 };
 
 /* ---- refusals ---- */

@@ -13,6 +13,7 @@ static void forget(struct departure *e)
     struct snapshots *s = &e->all->server->snapshots;
     if (e->member.target->departure == e)
         e->member.target->departure = NULL;
+    target_settle_draining(e->member.target);
     registry_release(&s->registry, e->member.target);
     list_del(&e->node);
     free(e->commands);
@@ -98,6 +99,7 @@ static void take_back(struct departures *d, const struct snapshot *next)
         if (atomic_load_explicit(&t->generation, memory_order_relaxed) < next->generation)
             continue;
         t->departure = NULL;
+        target_settle_draining(t); /* nobody has looked through the next snapshot yet */
         e->returned = true;
     }
 }
@@ -118,6 +120,8 @@ static void add(struct departures *d, const struct member *m, uint64_t generatio
     e->generation = generation;
     e->cut_ms = d->server->loop.clock.now_ms + delay_ms;
     m->target->departure = e;
+    m->target->drained = false;
+    target_settle_draining(m->target);
     list_push_back(&d->all, &e->node);
 }
 
@@ -145,6 +149,8 @@ static void note_group(struct departures *d, const struct group *g, const struct
         known = true;
         add(d, &g->members[i], next->generation, delay_ms);
     }
+    if (known) /* for exchanges that pick from an older snapshot once more */
+        news_raise(&d->server->news, g->news);
 }
 
 void departures_note(struct departures *d, const struct snapshot *old, const struct snapshot *next)

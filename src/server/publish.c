@@ -68,12 +68,14 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     s->outputs = outputs;
     line_log_configure(&s->check_log.lines, outputs.checks);
     log_adjust(next->config->log.level, next->config->log.format);
+    bool reload = s->snapshots.current && !s->reload.refreshing;
     departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);
     shift_adopt(&s->shifts, next->config->node.zone);
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     ejector_adopt(&s->ejector, next->groups, next->groups_n);
     discovery_adopt(&s->discovery, next);
+    operations_adopt(&s->operations, next, reload);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){
             .order = WORKER_ADOPT,

@@ -43,6 +43,8 @@ struct stats_health stats_health(const struct target *t, const struct group *g, 
 {
     if (t->departure)
         return (struct stats_health){SLICE("draining"), SLICE("Target.DeregistrationInProgress")};
+    if (t->drained)
+        return (struct stats_health){SLICE("draining"), SLICE("Operator.Drain")};
     if (!used)
         return (struct stats_health){SLICE("unused"), SLICE("Target.NotInUse")};
     if (t->ejection.out && !(g->check && t->health.state == HEALTH_UNHEALTHY))

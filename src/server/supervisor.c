@@ -72,11 +72,15 @@ static struct config *load_as_user(struct loading *l)
     return c;
 }
 
-static struct snapshot *load(const char *path)
+/* kept: what was changed at run time, before; its texts live in the arena. */
+static struct snapshot *load(const char *path, struct arena *a, struct state *kept)
 {
     struct loading l;
     loading_init(&l, path, NULL);
     struct config *c = load_as_user(&l);
+    if (c && c->state_dir.n)
+        (void)state_file_read(c->state_dir, a, kept);
+    state_to_roster(kept, &l.roster);
     if (c)
         loading_compile(&l, c);
     say_report(&l.report);
@@ -202,6 +206,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
+    operations_init(&s->operations, s);
     admin_init(&s->admin, &s->loop, admin_routes_answer, s);
     stop_init(&s->stop, s);
     return OK;
@@ -217,6 +222,7 @@ static void fini(struct server *s)
         if (s->workers[w])
             worker_close(s->workers[w]);
     discovery_fini(&s->discovery);
+    operations_fini(&s->operations);
     checker_fini(&s->checker);
     ejector_fini(&s->ejector);
     news_fini(&s->news);
@@ -289,15 +295,22 @@ static void run(struct server *s, struct snapshot *first)
 
 int supervisor_run(const char *path)
 {
-    struct snapshot *first = load(path);
-    if (!first)
+    struct arena a;
+    struct state kept = {0};
+    arena_init(&a);
+    struct snapshot *first = load(path, &a, &kept);
+    if (!first) {
+        arena_fini(&a);
         return 1;
+    }
     struct server *s = array(1, sizeof(*s));
     const struct config *c = first->config;
     log_setup(c->log.level, c->log.format, NULL, NULL);
     descriptors_raise(c->limits.max_connections);
     if (init(s, path, c) != OK)
         give_up("no memory for the event loop");
+    operations_restore(&s->operations, &kept, c);
+    arena_fini(&a);
     run(s, first);
     fini(s);
     int code = s->exit_code;

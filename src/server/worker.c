@@ -56,6 +56,13 @@ static void deregister(struct worker *w, struct worker_command *c)
     answer(c);
 }
 
+static void close_idle(struct worker *w, struct worker_command *c)
+{
+    if (target_flags(c->target) & TARGET_DRAINING)
+        link_close_idle(c->target, w->index);
+    answer(c);
+}
+
 static void answer_when_stopped(struct worker *w)
 {
     if (!w->stopping)
@@ -103,8 +110,9 @@ static void carry_out(struct message *m)
 {
     static void (*const orders[])(struct worker *, struct worker_command *) = {
         [WORKER_ADOPT] = adopt,           [WORKER_LISTEN] = begin_to_listen,
-        [WORKER_DEREGISTER] = deregister, [WORKER_STOP] = stop,
-        [WORKER_CUT] = cut,               [WORKER_QUIT] = quit,
+        [WORKER_DEREGISTER] = deregister, [WORKER_CLOSE_IDLE] = close_idle,
+        [WORKER_STOP] = stop,             [WORKER_CUT] = cut,
+        [WORKER_QUIT] = quit,
     };
     struct worker_command *c = container_of(m, struct worker_command, message);
     orders[c->order](c->worker, c);

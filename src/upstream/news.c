@@ -1,5 +1,11 @@
 #include "upstream/news.h"
 
+static void raise_epoch(struct group_news *g)
+{
+    list_del(&g->due);
+    atomic_fetch_add_explicit(&g->epoch, 1, memory_order_release);
+}
+
 static void publish(struct task *t)
 {
     struct news *n = container_of(t, struct news, publish);
@@ -7,8 +13,7 @@ static void publish(struct task *t)
         return;
     while (!list_empty(&n->due)) {
         struct group_news *g = list_first(&n->due, struct group_news, due);
-        list_del(&g->due);
-        atomic_fetch_add_explicit(&g->epoch, 1, memory_order_release);
+        raise_epoch(g);
     }
     ev_timer_set(&n->pause, NEWS_PAUSE_MS / 1000.0, 0.);
     ev_timer_start(n->loop->ev, &n->pause);
@@ -26,6 +31,12 @@ void news_raise(struct news *n, struct group_news *g)
     if (list_empty(&g->due))
         list_push_back(&n->due, &g->due);
     loop_push(n->loop, &n->publish);
+}
+
+void news_raise_now(struct news *n, struct group_news *g)
+{
+    (void)n;
+    raise_epoch(g);
 }
 
 void news_init(struct news *n, struct loop *loop)

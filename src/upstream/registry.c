@@ -115,7 +115,7 @@ static void grow(struct registry *r)
         link_in(r, list_entry(n, struct target, node));
 }
 
-static struct target *find(const struct registry *r, struct slice group, const struct addr *addr)
+struct target *registry_find(const struct registry *r, struct slice group, const struct addr *addr)
 {
     struct target *t = *bucket_of(r, group, addr);
     while (t && !(addr_eq(&t->addr, addr) && slice_eq(t->group, group)))
@@ -137,7 +137,7 @@ static struct target *add(struct registry *r, struct slice group, const struct a
 
 struct target *registry_get(struct registry *r, struct slice group, const struct addr *addr)
 {
-    struct target *t = find(r, group, addr);
+    struct target *t = registry_find(r, group, addr);
     if (!t)
         t = add(r, group, addr);
     t->refs++;

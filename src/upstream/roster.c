@@ -261,6 +261,14 @@ bool roster_remove(struct roster *r, struct slice group, enum roster_source sour
     return true;
 }
 
+const struct config_target *roster_get(const struct roster *r, struct slice group,
+                                       enum roster_source source, const struct addr *addr)
+{
+    const struct roster_list *l = roster_find(r, group, source, (struct slice){0});
+    size_t at = l ? index_of(l, addr) : 0;
+    return l && at < l->targets_n ? &l->targets[at] : NULL;
+}
+
 /* ---- what a group is made of ---- */
 
 /* Addresses seen so far: a table with open addressing. */
@@ -329,6 +337,20 @@ static void walk_file_only(const struct walk *w, const struct config_group *c)
             w->each(w->ctx, &c->targets[i], &c->targets[i].addrs[j]);
 }
 
+static size_t removed_n(const struct roster *r, struct slice group)
+{
+    const struct roster_list *l = roster_find(r, group, ROSTER_REMOVED, (struct slice){0});
+    return l ? l->targets_n : 0;
+}
+
+/* As if they had been there already. */
+static void skip_removed(struct walk *w, const struct roster *r, struct slice group)
+{
+    const struct roster_list *l = roster_find(r, group, ROSTER_REMOVED, (struct slice){0});
+    for (size_t i = 0; l && i < l->targets_n; i++)
+        (void)seen_before(&w->seen, l->targets[i].addrs);
+}
+
 void roster_each(const struct roster *r, const struct config_group *c,
                  void (*each)(void *ctx, const struct config_target *target,
                               const struct addr *addr),
@@ -343,14 +365,64 @@ void roster_each(const struct roster *r, const struct config_group *c,
         return;
     }
     n = count(&w, c->targets, c->targets_n);
-    for (size_t i = first; i < end && r->lists[i]->source != ROSTER_NAME; i++)
+    for (size_t i = first; i < end && r->lists[i]->source < ROSTER_REMOVED; i++)
         n += count(&w, r->lists[i]->targets, r->lists[i]->targets_n);
+    n += removed_n(r, c->name);
     for (w.seen.slots_n = 16; w.seen.slots_n < 2 * n + 2;)
         w.seen.slots_n *= 2;
     w.seen.slots = calloc(w.seen.slots_n, sizeof(*w.seen.slots));
     CHECK(w.seen.slots);
+    skip_removed(&w, r, c->name);
     walk_targets(&w, c->targets, c->targets_n);
-    for (size_t i = first; i < end && r->lists[i]->source != ROSTER_NAME; i++)
+    for (size_t i = first; i < end && r->lists[i]->source < ROSTER_REMOVED; i++)
         walk_targets(&w, r->lists[i]->targets, r->lists[i]->targets_n);
     free(w.seen.slots);
+}
+
+/* ---- what operators removed ---- */
+
+struct naming {
+    const struct addr *addr;
+    bool named;
+};
+
+static void note_named(void *ctx, const struct config_target *target, const struct addr *addr)
+{
+    struct naming *n = ctx;
+    (void)target;
+    n->named |= addr_eq(n->addr, addr);
+}
+
+bool roster_names(const struct roster *r, const struct config_group *c, const struct addr *addr)
+{
+    struct naming n = {.addr = addr};
+    struct roster others;
+    roster_copy(&others, r);
+    (void)roster_drop(&others, c->name, ROSTER_OPERATOR, (struct slice){0});
+    (void)roster_drop(&others, c->name, ROSTER_REMOVED, (struct slice){0});
+    roster_each(&others, c, note_named, &n);
+    roster_fini(&others);
+    return n.named;
+}
+
+static bool forget_removed_of(struct roster *r, const struct config_group *c)
+{
+    bool forgot = false;
+    struct roster_list *l = roster_find(r, c->name, ROSTER_REMOVED, (struct slice){0});
+    if (!l)
+        return false;
+    l = roster_list_ref(l);
+    for (size_t i = 0; i < l->targets_n; i++)
+        if (!roster_names(r, c, l->targets[i].addrs))
+            forgot |= roster_remove(r, c->name, ROSTER_REMOVED, l->targets[i].addrs);
+    roster_list_unref(l);
+    return forgot;
+}
+
+bool roster_forget_removed(struct roster *r, const struct config *c)
+{
+    bool forgot = false;
+    for (size_t i = 0; i < c->groups_n; i++)
+        forgot |= forget_removed_of(r, &c->groups[i]);
+    return forgot;
 }

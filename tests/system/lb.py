@@ -176,8 +176,13 @@ class Tenbin:
             client.close()
         self.clients.clear()
 
-    def admin(self, path, where="admin"):
-        client = wire.Client(self.port(where) if where in self.ports or "/" not in where else where)
+    def admin_place(self):
+        """The port of its admin endpoint, or the path of its unix socket."""
+        match = re.search(r'^admin: .*"unix:([^"]+)"', self.path.read_text(), re.M)
+        return match.group(1) if match else self.port("admin")
+
+    def admin(self, path, where=None):
+        client = wire.Client(where or self.admin_place())
         try:
             client.send(f"GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
             return client.response()

@@ -87,7 +87,7 @@ static void test_settings_of_the_process_are_checked(void **state)
         {"admin: {tokens: [{role: @boss, file: x}]}", "expected one of viewer, operator"},
         {"admin: {tokens: [@{role: viewer}]}", "file"},
         {"admin: {tokens: [{role: viewer, file: @[]}]}", "expected a file"},
-        {"@state_dir: /x", "state_dir is not built"},
+        {"state_dir: @[]", "expected a directory, or none"},
         {"@reload: {confirm: 60s}", "reload is not built"},
         {"@tests: []", "tests is not built"},
         {"@\"a\\nb\": 1", "unknown key \"a b\""},

@@ -69,6 +69,7 @@ static int setup(void **state)
         assert_int_equal(worker_new(&f->workers[w], w, &s->shared), OK);
     snapshots_init(&s->snapshots, &s->loop, WORKERS);
     departures_init(&s->departures, s);
+    news_init(&s->news, &s->loop);
     serve(f, both);
     *state = f;
     return 0;
@@ -81,6 +82,7 @@ static int teardown(void **state)
     for (unsigned w = 0; w < WORKERS; w++)
         worker_close(f->workers[w]);
     departures_fini(&f->server.departures);
+    news_fini(&f->server.news);
     snapshots_fini(&f->server.snapshots);
     loop_fini(&f->server.loop);
     free(f);

@@ -208,6 +208,50 @@ static void test_groups_that_left_the_file_take_their_lists_with_them(void **sta
     roster_fini(&r);
 }
 
+static void test_what_an_operator_removed_is_no_target_whoever_names_it(void **state)
+{
+    (void)state;
+    struct roster r;
+    struct addr one = numbered(1), two = numbered(2), three = numbered(3);
+    struct config_target own = target_at(&one, "own", 5), gone = target_at(&one, "", 0);
+    const struct config_group g = {.name = SLICE("app"), .targets = &own, .targets_n = 1};
+    roster_init(&r);
+    roster_put(&r, list_of("app", ROSTER_DNS, "", 1, 2, "dns"));
+    roster_put(&r, list_of("app", ROSTER_OPERATOR, "", 3, 1, "more"));
+    roster_add(&r, SLICE("app"), ROSTER_REMOVED, &gone);
+    assert_string_equal(members_of(&r, &g), "10.0.0.2:80/dns/1 10.0.0.3:80/more/1");
+    assert_true(roster_names(&r, &g, &one));
+    assert_true(roster_names(&r, &g, &two));
+    assert_false(roster_names(&r, &g, &three)); /* operators do not count */
+    assert_non_null(roster_get(&r, SLICE("app"), ROSTER_REMOVED, &one));
+    assert_null(roster_get(&r, SLICE("app"), ROSTER_REMOVED, &two));
+    assert_null(roster_get(&r, SLICE("api"), ROSTER_REMOVED, &one));
+    assert_true(roster_remove(&r, SLICE("app"), ROSTER_REMOVED, &one));
+    assert_string_equal(members_of(&r, &g), "10.0.0.1:80/own/5 10.0.0.2:80/dns/1 10.0.0.3:80/more/1");
+    roster_fini(&r);
+}
+
+static void test_what_was_removed_is_forgotten_when_nobody_names_it(void **state)
+{
+    (void)state;
+    struct roster r;
+    struct addr one = numbered(1);
+    struct config_target own = target_at(&one, "own", 5);
+    struct config_group g = {.name = SLICE("app"), .targets = &own, .targets_n = 1};
+    const struct config c = {.groups = &g, .groups_n = 1};
+    roster_init(&r);
+    roster_put(&r, list_of("app", ROSTER_REMOVED, "", 1, 3, ""));
+    roster_put(&r, list_of("app", ROSTER_FILE, "", 3, 1, "file"));
+    assert_true(roster_forget_removed(&r, &c));
+    assert_false(roster_forget_removed(&r, &c));
+    assert_int_equal(find(&r, "app", ROSTER_REMOVED)->targets_n, 2);
+    assert_true(addr_eq(find(&r, "app", ROSTER_REMOVED)->targets[0].addrs, &one));
+    g.targets_n = 0;
+    assert_true(roster_forget_removed(&r, &c));
+    assert_int_equal(find(&r, "app", ROSTER_REMOVED)->targets_n, 1);
+    roster_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +262,8 @@ int main(void)
         cmocka_unit_test(test_an_address_counts_once_and_the_first_has_the_say),
         cmocka_unit_test(test_a_name_has_the_addresses_of_its_newest_list),
         cmocka_unit_test(test_groups_that_left_the_file_take_their_lists_with_them),
+        cmocka_unit_test(test_what_an_operator_removed_is_no_target_whoever_names_it),
+        cmocka_unit_test(test_what_was_removed_is_forgotten_when_nobody_names_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
