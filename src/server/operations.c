@@ -151,9 +151,21 @@ static const struct group *group_of(const struct operations *o, struct slice nam
     return NULL;
 }
 
+/* NULL: it is not named any more, and nothing is in flight to it. A snapshot that somebody still
+ * pins may know it nevertheless. */
+static struct target *find_target(const struct operations *o, struct slice group,
+                                  const struct addr *addr)
+{
+    const struct snapshots *s = &o->server->snapshots;
+    struct target *t = registry_find(&s->registry, group, addr);
+    bool named =
+        t && atomic_load_explicit(&t->generation, memory_order_relaxed) >= s->current->generation;
+    return named || (t && t->departure) ? t : NULL;
+}
+
 static struct target *target_of(const struct operation *p)
 {
-    return registry_find(&p->all->server->snapshots.registry, p->group, &p->addr);
+    return find_target(p->all, p->group, &p->addr);
 }
 
 static struct stats_health health_of(const struct operation *p, const struct target *t)
@@ -441,7 +453,7 @@ static bool refuse_unknown(const struct operations *o, const struct operation_wi
 {
     char text[ADDR_TEXT_MAX];
     const struct server *s = o->server;
-    const struct target *t = registry_find(&s->snapshots.registry, w->group, &w->addr);
+    const struct target *t = find_target(o, w->group, &w->addr);
     bool is_there = t && !t->departure;
     if (w->what == OPERATION_DEREGISTER)
         is_there = t || named || roster_get(&s->roster, w->group, ROSTER_OPERATOR, &w->addr);

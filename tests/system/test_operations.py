@@ -447,3 +447,19 @@ def test_commands_all_at_once_are_all_answered(operated, origins):
     operator.target("ready", "app", app.address)
     assert shares(web) == [200] * 40 and app.requests
     eventually(lambda: web.status()["snapshots_live"] == 1, "one live snapshot")
+
+
+def test_a_target_that_has_left_is_not_registered_although_an_old_request_remembers_it(operated, origins):
+    gate = Gate()
+    app, other = origins(gate.script), origins()
+    web, operator = operated(TWO, app=app.address, other=other.address)
+    operator.target("drain", "app", other.address)
+    held = web.connect()
+    held.request("GET", "/held")
+    in_flight(web, app.address, 1)
+    web.reload(SOCKET + WEB)
+    gone(web, other.address)
+    assert web.status()["snapshots_live"] == 2
+    assert "is not registered in app" in operator.target("ready", "app", other.address, code=1).stderr
+    gate.open.set()
+    assert held.response().status == 200

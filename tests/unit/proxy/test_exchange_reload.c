@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/socket.h"
 #include "support/peer.h"
 
 #define GET      "GET /a HTTP/1.1\r\nHost: t.test\r\n\r\n"
@@ -237,6 +238,81 @@ static void test_a_connection_for_a_removed_listener_is_reset(void **state)
     finish();
 }
 
+/* The target of the first file. */
+static struct target *first_target(void)
+{
+    return list_first(&w.registry.targets, struct target, node);
+}
+
+static void test_what_is_in_flight_to_a_target_that_left_is_502_when_its_time_is_over(void **state)
+{
+    (void)state;
+    begin();
+    int other = peer_listen(&w, "127.0.0.2");
+    world_reload(&w, other_targets);
+    assert_int_equal(target_in_flight(first_target()), 1);
+    proxy_deregister(&w.proxy, first_target());
+    peer_expect(client, "HTTP/1.1 502 ");
+    peer_expect(client, "The target was removed.\n");
+    peer_expect_end(origin, PEER_FIN);
+    assert_int_equal(target_in_flight(first_target()), 0);
+    assert_int_equal(reasons(REASON_TARGET_DEREGISTERED), 1);
+    int fd;
+    assert_int_equal(socket_accept(other, &fd, NULL), ERR_AGAIN); /* it is not tried elsewhere */
+    finish();
+    close(other);
+}
+
+static void test_an_answer_that_has_begun_is_broken_off_when_the_time_of_its_target_is_over(
+    void **state)
+{
+    (void)state;
+    begin();
+    peer_send(origin, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    peer_expect(client, "\r\n\r\nhalf");
+    world_reload(&w, other_targets);
+    proxy_deregister(&w.proxy, first_target());
+    peer_expect_end(client, PEER_FIN);
+    peer_expect_end(origin, PEER_FIN);
+    assert_int_equal(reasons(REASON_TARGET_DEREGISTERED), 1);
+    finish();
+}
+
+static void test_a_target_that_has_come_back_is_not_cut(void **state)
+{
+    (void)state;
+    begin();
+    world_reload(&w, other_targets);
+    world_reload(&w, one);
+    proxy_deregister(&w.proxy, first_target());
+    peer_assert_silent(client);
+    answer();
+    assert_int_equal(reasons(REASON_TARGET_DEREGISTERED), 0);
+    finish();
+}
+
+static void test_what_is_in_flight_to_others_is_not_cut(void **state)
+{
+    (void)state;
+    begin();
+    int other = peer_listen(&w, "127.0.0.2");
+    struct target *left = first_target();
+    world_reload(&w, other_targets);
+    struct peer *second = peer_client(&w, 0);
+    peer_send(second, GET);
+    struct peer *theirs = peer_accept(&w, other);
+    peer_expect(theirs, "\r\n\r\n");
+    proxy_deregister(&w.proxy, left);
+    peer_expect(client, "HTTP/1.1 502 ");
+    peer_assert_silent(second);
+    peer_send(theirs, OK_HI);
+    peer_expect(second, "\r\n\r\nhi");
+    peer_free(second);
+    peer_free(theirs);
+    finish();
+    close(other);
+}
+
 #define T(name) cmocka_unit_test(test_##name)
 
 int main(void)
@@ -253,6 +329,10 @@ int main(void)
         T(a_request_of_a_removed_listener_is_cut_after_the_drain_timeout),
         T(a_stop_ends_sessions_after_their_request),
         T(a_connection_for_a_removed_listener_is_reset),
+        T(what_is_in_flight_to_a_target_that_left_is_502_when_its_time_is_over),
+        T(an_answer_that_has_begun_is_broken_off_when_the_time_of_its_target_is_over),
+        T(a_target_that_has_come_back_is_not_cut),
+        T(what_is_in_flight_to_others_is_not_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
