@@ -387,6 +387,18 @@ struct config_stickiness {
     struct config_pos pos;
 };
 
+/* Of requests that find all targets at max_outstanding. */
+struct config_queue {
+    uint32_t max;
+    uint32_t timeout_ms;
+};
+
+/* Of replays after bytes were sent. */
+struct config_retry_budget {
+    uint32_t percent;
+    uint32_t minimum;
+};
+
 struct config_group_attributes {
     enum config_algorithm algorithm;
     struct config_hash_on hash_on;    /* NOTHING: the algorithm does not hash */
@@ -401,6 +413,9 @@ struct config_group_attributes {
     struct config_ejection ejection;
     bool aws_names;   /* of cookies: AWSALB and so on */
     struct config_stickiness stickiness;
+    uint64_t max_outstanding; /* of one target; or CONFIG_NONE */
+    struct config_queue queue;
+    struct config_retry_budget retry_budget;
 };
 
 enum config_check_protocol {

@@ -19,6 +19,8 @@ extern const struct schema_key schema_admin_keys[];
 extern const struct schema_key schema_sticky_keys[];
 extern const struct schema_key schema_balance_hash_keys[];
 extern const struct schema_word schema_balance_words[];
+extern const struct schema_key schema_queue_keys[];
+extern const struct schema_key schema_queue_budget_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
@@ -42,7 +44,9 @@ void schema_tls_finish(struct schema_ctx *x, const struct yaml_tree_node *listen
 schema_check schema_sticky_check;     /* to: struct config_stickiness */
 
 /* Contradictions with the rest of the group, which was decoded without errors. */
-void schema_sticky_finish(struct schema_ctx *x, const struct config_group *g);
+void schema_sticky_finish(struct schema_ctx *x, struct config_group *g);
+void schema_queue_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
+                         const struct config_group *g);
 schema_decode schema_balance_decode_hash_on; /* to: struct config_hash_on */
 
 /* Defaults and contradictions that hang on the whole group, given as its node. */

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "upstream/budget.h"
 #include "upstream/pick.h"
 #include "upstream/target.h"
 #include "upstream/zone.h"
@@ -83,6 +84,10 @@ struct group {
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     const struct config_hash_on *hash_on; /* in the snapshot; NULL: it does not hash */
     bool counts_outstanding; /* leases count in target->outstanding */
+    uint32_t max_outstanding; /* of one target, which then gets no more; 0: no limit */
+    uint32_t queue_max, queue_timeout_ms; /* of leases that wait for that */
+    struct queue *queue; /* where; NULL: no limit */
+    struct budget_rule budget; /* of replays */
     bool aws_names;                /* of cookies */
     struct stickiness *stickiness; /* proxy/'s; NULL: clients do not stay */
     bool counts_all;         /* and in its news */

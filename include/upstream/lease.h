@@ -3,6 +3,7 @@
  *   lease_begin ─▶ READY      an idle link was there: the normal case
  *               ─▶ WAIT       connecting; lease->notify is queued when it is decided, then
  *                             lease->state is READY or REFUSED
+ *                             or waiting for a place at a target (upstream/queue.h)
  *               ─▶ REFUSED    nobody to connect to; lease->why tells
  *
  * A connect that fails goes on to the next untried target by itself, as long as tries are left:
@@ -18,6 +19,7 @@
 
 #include "upstream/ejector.h"
 #include "upstream/link.h"
+#include "upstream/queue.h"
 
 #define LEASE_TRY_MS    2000
 #define LEASE_TRIES_MAX 16
@@ -33,9 +35,12 @@ struct lease {
                                     not to be used once the exchange has let go of that */
     struct target *target;       /* of the present try; its in-flight count keeps it alive */
     struct link *link;
-    struct list waiting; /* in the link's list, while WAIT */
+    struct list waiting; /* in the link's list, or the queue's, while WAIT */
+    struct queue *queue; /* the group's, which a tunnel does not know any more; NULL: none */
+    uint64_t queued_until_ms;
     enum err why; /* REFUSED: ERR_NOT_FOUND no target at all, ERR_REFUSED, ERR_TIMEOUT, ERR_NOMEM,
-                     ERR_TLS, ERR_TLS_TIMEOUT, ERR_UNSUPPORTED it speaks otherwise, ERR_RESET */
+                     ERR_TLS, ERR_TLS_TIMEOUT, ERR_UNSUPPORTED it speaks otherwise, ERR_RESET,
+                     ERR_LIMIT no place and too many wait, ERR_AGAIN no place came in time */
     bool reused;  /* the link has served before */
     bool counted, counted_all; /* in target->outstanding and its news */
     struct ejector_rule rule; /* the group's, which a tunnel does not know any more */
@@ -71,10 +76,17 @@ static inline void lease_answered(const struct lease *l, unsigned status)
 }
 /* Are there tries left at all? */
 bool lease_can_retry(const struct lease *l);
+/* May the request, of which bytes were sent, be sent again? Then that counts (budget.h). */
+MUST_USE bool lease_may_replay(struct lease *l);
 /* Gives back what is held. reusable: both halves finished cleanly. Idempotent. */
 void lease_end(struct lease *l, bool reusable);
 /* The same, and the target sees an RST. */
 void lease_abort(struct lease *l);
+
+/* From the queue's task. There may be a place: true when its wait is over. */
+MUST_USE bool lease_serve(struct lease *l);
+/* It has waited long enough. */
+void lease_expire(struct lease *l);
 
 /* From the link's task: the connect was decided. ERR_AGAIN: all its slots went to others that
  * waited for it. */

@@ -30,6 +30,7 @@ struct pick {
     const struct member *preferred; /* of this group: taken first when it may serve; NULL: nobody */
     struct target *const *skip;     /* tried already: not to be picked again */
     unsigned skip_n;
+    uint32_t limit;          /* targets with as many outstanding are not allowed; 0: none */
     struct slice avoid_zone;     /* a try in it failed: picked only when nobody else is there */
     uint64_t now_us;             /* the worker's clock */
     enum zone_decision decision; /* out */
@@ -37,10 +38,10 @@ struct pick {
 
 static inline bool pick_allows_all(const struct pick *p)
 {
-    return p->skip_n == 0 && p->avoid_zone.n == 0;
+    return p->skip_n == 0 && p->limit == 0 && p->avoid_zone.n == 0;
 }
 
-/* Is m neither skipped nor in the zone to avoid? */
+/* Is m neither skipped, nor at the limit, nor in the zone to avoid? */
 bool pick_allows(const struct pick *p, const struct member *m);
 
 #endif

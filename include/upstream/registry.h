@@ -9,6 +9,8 @@
 #ifndef UPSTREAM_REGISTRY_H
 #define UPSTREAM_REGISTRY_H
 
+#include "upstream/budget.h"
+#include "upstream/queue.h"
 #include "upstream/target.h"
 
 #define REGISTRY_GROUP_BUCKETS 256
@@ -35,6 +37,8 @@ enum group_sticky {
 struct group_local {
     _Alignas(64) struct counter sticky_targets[GROUP_STICKY_RESULTS];
     struct counter sticky_groups[GROUP_STICKY_RESULTS]; /* of forward actions */
+    struct counter replays_refused; /* by the budget */
+    struct budget budget; /* only this worker looks at it */
 };
 
 /* What all snapshots' versions of one group have in common. Snapshots and targets hold references.
@@ -61,6 +65,7 @@ struct registry {
     unsigned workers;
     struct shifted shifted;
     struct list groups[REGISTRY_GROUP_BUCKETS]; /* of struct group_news, by hash of the name */
+    struct list queues;  /* of struct queue; there are few */
     struct list targets; /* in the order they were first named */
     size_t count;
     size_t buckets_n; /* a power of two */
@@ -78,6 +83,8 @@ void registry_release(struct registry *r, struct target *t);
 /* The same for what groups of one name share; freed with its last reference. */
 struct group_news *registry_get_news(struct registry *r, struct slice group);
 void registry_release_news(struct group_news *news);
+/* Finds or makes; it lives as long as the registry. */
+struct queue *registry_get_queue(struct registry *r, struct slice group);
 /* Something that concerns every group has changed: all epochs are raised, at once. */
 void registry_raise_all(struct registry *r);
 

@@ -138,18 +138,6 @@ static const struct schema_key minimum_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key queue_keys[] = {
-    NOT_BUILT("max", SCHEMA_NUMBER, "1024", "requests that wait"),
-    NOT_BUILT("timeout", SCHEMA_DURATION, "1s", "how long one waits"),
-    SCHEMA_END,
-};
-
-static const struct schema_key budget_keys[] = {
-    NOT_BUILT("percent", SCHEMA_NUMBER, "20", "of requests"),
-    NOT_BUILT("minimum", SCHEMA_NUMBER, "10", "replays that are always allowed"),
-    SCHEMA_END,
-};
-
 static const struct schema_key attribute_keys[] = {
     {.name = "algorithm",
      .type = SCHEMA_WORD,
@@ -193,14 +181,25 @@ static const struct schema_key attribute_keys[] = {
      .meaning = "cookies named AWSALB, AWSALBAPP-0, AWSALBTG; false: TENBIN, TENBINAPP, TENBINTG",
      SCHEMA_AT(config_group_attributes, aws_names)},
     NOT_BUILT("lb_nodes", SCHEMA_MAP, NULL, "balancers in each zone, for zone_policy balanced"),
-    ONLY("max_outstanding", SCHEMA_NUMBER, "none", "requests in flight on one target"),
+    {.name = "max_outstanding",
+     .type = SCHEMA_NUMBER,
+     .def = "none",
+     .none = true,
+     .min = 1,
+     .max = 1000000,
+     .meaning = "requests, or TCP connections, in flight on one target, of all workers",
+     SCHEMA_AT(config_group_attributes, max_outstanding)},
     NOT_BUILT_MAP("minimum_healthy", minimum_keys, "when a zone counts as healthy"),
     {.name = "proxy_protocol",
      .type = SCHEMA_WORD,
      .def = "off",
      .words = proxy_protocols,
      .meaning = "off: no PROXY header to targets (v1, v2: not built yet)"},
-    NOT_BUILT_MAP("queue", queue_keys, "requests that wait for max_outstanding"),
+    {.name = "queue",
+     .type = SCHEMA_MAP,
+     .keys = schema_queue_keys,
+     .meaning = "requests that wait while all targets are at max_outstanding",
+     SCHEMA_AT(config_group_attributes, queue)},
     {.name = "retries",
      .type = SCHEMA_NUMBER,
      .def = "2",
@@ -208,7 +207,11 @@ static const struct schema_key attribute_keys[] = {
      .max = 10,
      .meaning = "further tries after the first, where nothing can be done twice",
      SCHEMA_AT(config_group_attributes, retries)},
-    NOT_BUILT_MAP("retry_budget", budget_keys, "replays of requests that were sent"),
+    {.name = "retry_budget",
+     .type = SCHEMA_MAP,
+     .keys = schema_queue_budget_keys,
+     .meaning = "replays of requests that were sent, of a worker; others are free",
+     SCHEMA_AT(config_group_attributes, retry_budget)},
     {.name = "ejection",
      .type = SCHEMA_MAP,
      .keys = schema_ejection_keys,
@@ -368,6 +371,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
         schema_ejection_finish(x, g);
         schema_sticky_finish(x, g);
         schema_balance_finish(x, node, g);
+        schema_queue_finish(x, node, g);
         check_tls(x, node, g);
     }
     g->broken = x->report->errors > errors;

@@ -6,7 +6,7 @@
 static const struct schema_word types[] = {
     {"lb_cookie", CONFIG_STICKINESS_LB_COOKIE, true},
     {"app_cookie", CONFIG_STICKINESS_APP_COOKIE, true},
-    {"source_ip", CONFIG_STICKINESS_SOURCE_IP, false},
+    {"source_ip", CONFIG_STICKINESS_SOURCE_IP, true},
     SCHEMA_WORDS_END,
 };
 
@@ -15,7 +15,7 @@ const struct schema_key schema_sticky_keys[] = {
      .type = SCHEMA_WORD,
      .required = true,
      .words = types,
-     .meaning = "lb_cookie or app_cookie (source_ip: not built yet)",
+     .meaning = "lb_cookie or app_cookie; in tcp and tls groups source_ip, which is source_hash",
      SCHEMA_AT(config_stickiness, type)},
     {.name = "duration",
      .type = SCHEMA_DURATION,
@@ -77,12 +77,26 @@ void schema_sticky_check(struct schema_ctx *x, const struct yaml_tree_node *node
         report_error(x->report, duration->pos, "duration means nothing with type: source_ip");
 }
 
-void schema_sticky_finish(struct schema_ctx *x, const struct config_group *g)
+/* The client's address leads to a target as source_hash does it. */
+static void hash_source(struct schema_ctx *x, struct config_group *g)
+{
+    enum config_algorithm *a = &g->attributes.algorithm;
+    if (*a != CONFIG_ALGORITHM_ROUND_ROBIN && *a != CONFIG_ALGORITHM_SOURCE_HASH)
+        report_error(x->report, g->attributes.stickiness.pos,
+                     "stickiness: source_ip is the algorithm source_hash, and none can be beside it");
+    *a = CONFIG_ALGORITHM_SOURCE_HASH;
+}
+
+void schema_sticky_finish(struct schema_ctx *x, struct config_group *g)
 {
     const struct config_stickiness *s = &g->attributes.stickiness;
     bool by_address = s->type == CONFIG_STICKINESS_SOURCE_IP;
     if (s->type == CONFIG_STICKINESS_OFF)
         return;
+    if (by_address)
+        hash_source(x, g);
+    else if (g->attributes.algorithm == CONFIG_ALGORITHM_WEIGHTED_RANDOM)
+        report_error(x->report, s->pos, "stickiness means nothing with algorithm: weighted_random");
     if (g->protocol == CONFIG_PROTOCOL_TCP && !by_address)
         report_error(x->report, s->pos, "stickiness: a tcp group sees no cookies: type: source_ip");
     if (g->protocol == CONFIG_PROTOCOL_HTTP && by_address)

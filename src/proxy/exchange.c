@@ -370,6 +370,10 @@ static enum reason reason_of(const struct lease *l)
         return REASON_TARGET_TLS_TIMEOUT;
     case ERR_RESET:
         return REASON_TARGET_RESET;
+    case ERR_LIMIT:
+        return l->group->queue_max ? REASON_QUEUE_FULL : REASON_TARGETS_BUSY;
+    case ERR_AGAIN:
+        return REASON_QUEUE_TIMEOUT;
     default:
         return REASON_TARGET_REFUSED;
     }
@@ -660,7 +664,7 @@ void exchange_back_done(struct exchange *x, bool reusable)
     flow_clear(&x->up, &x->proxy->loop->chunks);
 }
 
-static bool may_retry(const struct exchange *x, bool written, bool received)
+static bool may_retry(struct exchange *x, bool written, bool received)
 {
     struct retry_facts f = {
         .any_byte_written = written,
@@ -669,7 +673,8 @@ static bool may_retry(const struct exchange *x, bool written, bool received)
         .has_body = x->req.framing != FRAMING_NONE,
         .raw = x->raw,
     };
-    return x->state == EXCHANGE_SEND && lease_can_retry(&x->lease) && retry_allowed(&f);
+    return x->state == EXCHANGE_SEND && lease_can_retry(&x->lease) && retry_allowed(&f) &&
+           (!written || lease_may_replay(&x->lease));
 }
 
 static void try_again(struct exchange *x)

@@ -58,6 +58,16 @@ static void add_members(struct snapshot *s, struct group *g, const struct config
     CHECK(g->members_n == n);
 }
 
+static void limit_work(struct group *g, const struct config_group_attributes *c)
+{
+    if (c->max_outstanding != CONFIG_NONE)
+        g->max_outstanding = (uint32_t)c->max_outstanding;
+    g->counts_outstanding |= g->max_outstanding > 0;
+    g->queue_max = c->queue.max;
+    g->queue_timeout_ms = c->queue.timeout_ms;
+    g->budget = (struct budget_rule){c->retry_budget.percent, c->retry_budget.minimum};
+}
+
 static void compile_group(struct snapshot *s, struct group *g, const struct config_group *c)
 {
     group_init(g, s->workers);
@@ -70,6 +80,7 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->fail_open = c->attributes.fail_open;
     g->ejection = c->attributes.ejection.enabled ? &c->attributes.ejection : NULL;
     g->aws_names = c->attributes.aws_names;
+    limit_work(g, &c->attributes);
     g->connect_timeout_ms = s->config->timeouts.connect_ms;
     g->keep_alive_ms = s->config->timeouts.target_keep_alive_ms;
     add_members(s, g, c);
@@ -167,6 +178,8 @@ static void bind_group(struct group *g, struct registry *registry, uint64_t gene
 {
     g->generation = generation;
     g->news = registry_get_news(registry, g->name);
+    if (g->max_outstanding)
+        g->queue = registry_get_queue(registry, g->name);
     for (size_t i = 0; i < g->members_n; i++) {
         struct member *m = &g->members[i];
         m->target = registry_get(registry, g->name, m->addr);

@@ -111,6 +111,19 @@ static void write_target(struct strbuf *b, const struct member *m, const struct 
     strbuf_str(b, "}");
 }
 
+static void write_queue(struct strbuf *b, const struct group *g)
+{
+    if (!g->queue)
+        return;
+    key(b, "queue");
+    strbuf_str(b, "{");
+    number(b, "length", atomic_load_explicit(&g->queue->waiting, memory_order_relaxed));
+    number(b, "max", g->queue_max);
+    number(b, "spillover", atomic_load_explicit(&g->queue->spilled, memory_order_relaxed));
+    number(b, "timeouts", atomic_load_explicit(&g->queue->timed_out, memory_order_relaxed));
+    strbuf_str(b, "}");
+}
+
 static void write_leaving(struct strbuf *b, const struct group *g, const struct departures *d)
 {
     list_each(n, next, &d->all) {
@@ -152,6 +165,7 @@ static void write_group(struct strbuf *b, const struct server *s, const struct g
     string(b, "name", g->name);
     string(b, "protocol", slice_str(protocol_name(c->protocol)));
     write_discovery(b, s, c);
+    write_queue(b, g);
     key(b, "targets");
     strbuf_str(b, "[");
     for (size_t i = 0; i < g->members_n; i++)

@@ -346,8 +346,62 @@ static void write_stickiness(struct strbuf *b, const struct group *g)
     }
 }
 
+static void by_group(struct strbuf *b, const char *name, const struct group *g, uint64_t v)
+{
+    begin(b, name);
+    label(b, "group", g->name);
+    end(b, v);
+}
+
+static void each_queue(struct strbuf *b, const struct snapshot *now, const char *name,
+                       uint64_t (*value)(const struct queue *))
+{
+    for (size_t i = 0; i < now->groups_n; i++)
+        if (now->groups[i].queue)
+            by_group(b, name, &now->groups[i], value(now->groups[i].queue));
+}
+
+static uint64_t waiting(const struct queue *q)
+{
+    return atomic_load_explicit(&q->waiting, memory_order_relaxed);
+}
+
+static uint64_t spilled(const struct queue *q)
+{
+    return atomic_load_explicit(&q->spilled, memory_order_relaxed);
+}
+
+static uint64_t timed_out(const struct queue *q)
+{
+    return atomic_load_explicit(&q->timed_out, memory_order_relaxed);
+}
+
+static void write_queues(struct strbuf *b, const struct snapshot *now)
+{
+    family(b, "queue_length", "gauge", "Requests that wait for a target below max_outstanding.");
+    each_queue(b, now, "queue_length", waiting);
+    family(b, "queue_spillover_total", "counter", "Requests that found the queue full.");
+    each_queue(b, now, "queue_spillover_total", spilled);
+    family(b, "queue_timeouts_total", "counter", "Requests that waited for too long.");
+    each_queue(b, now, "queue_timeouts_total", timed_out);
+}
+
+static void write_budgets(struct strbuf *b, const struct snapshot *now)
+{
+    family(b, "replays_refused_total", "counter", "Retries that retry_budget did not allow.");
+    for (size_t i = 0; i < now->groups_n; i++) {
+        const struct group *g = &now->groups[i];
+        uint64_t sum = 0;
+        for (unsigned w = 0; w < g->workers; w++)
+            sum += counter_get(&g->news->local[w].replays_refused);
+        by_group(b, "replays_refused_total", g, sum);
+    }
+}
+
 static void write_groups(struct strbuf *b, const struct snapshot *now)
 {
+    write_queues(b, now);
+    write_budgets(b, now);
     family(b, "stickiness_total", "counter", "Requests by what became of their stickiness cookie.");
     for (size_t i = 0; i < now->groups_n; i++)
         write_stickiness(b, &now->groups[i]);

@@ -59,7 +59,10 @@ static const struct member *pick(struct balancer *b, const struct pick *p, struc
         return better(e, a, draw_other(e, a, rng), p->now_us)->member;
     }
     const struct crowd_place *a = crowd_draw_allowed(&e->crowd, p, rng);
-    return a ? better(e, a, crowd_draw_allowed(&e->crowd, p, rng), p->now_us)->member : NULL;
+    const struct crowd_place *c = a ? crowd_draw_allowed(&e->crowd, p, rng) : NULL;
+    if (a && c) /* the limit of the only one left may be reached meanwhile */
+        a = better(e, a, c, p->now_us);
+    return a ? a->member : NULL;
 }
 
 static void destroy(struct balancer *b)

@@ -61,13 +61,15 @@ static const struct crowd_place *calmest_drawn(const struct least_outstanding *l
     return best;
 }
 
-/* After a failed try. */
+/* After a failed try, or with a limit: that of the last one drawn may be reached meanwhile. */
 static const struct crowd_place *calmest_allowed(const struct least_outstanding *l,
                                                  const struct pick *p, struct rng *rng)
 {
     const struct crowd_place *best = crowd_draw_allowed(&l->crowd, p, rng);
-    for (unsigned i = 1; i < DRAWS && best; i++)
-        best = calmer(best, crowd_draw_allowed(&l->crowd, p, rng));
+    for (unsigned i = 1; i < DRAWS && best; i++) {
+        const struct crowd_place *next = crowd_draw_allowed(&l->crowd, p, rng);
+        best = next ? calmer(best, next) : best;
+    }
     return best;
 }
 

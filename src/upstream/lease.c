@@ -5,13 +5,20 @@
 void lease_init(struct lease *l, struct upstream *up, struct group *g, struct task *notify)
 {
     *l = (struct lease){
-        .up = up, .group = g, .notify = notify, .rule = ejector_rule_of(g)};
+        .up = up, .group = g, .notify = notify, .rule = ejector_rule_of(g), .queue = g->queue};
     list_init(&l->waiting);
 }
 
 static struct target_local *local_of(const struct lease *l)
 {
     return &l->target->local[l->up->worker];
+}
+
+/* NULL: nobody counts. */
+static struct group_local *group_local(const struct lease *l)
+{
+    const struct group_news *news = l->group->news;
+    return news && news->local ? &news->local[l->up->worker] : NULL;
 }
 
 static unsigned tries_max(const struct lease *l)
@@ -23,6 +30,15 @@ static unsigned tries_max(const struct lease *l)
 bool lease_can_retry(const struct lease *l)
 {
     return l->tries < tries_max(l);
+}
+
+bool lease_may_replay(struct lease *l)
+{
+    struct group_local *g = group_local(l);
+    if (!g || budget_replay(&g->budget, l->group->budget, l->up->loop->clock.now_ms))
+        return true;
+    counter_add(&g->replays_refused, 1);
+    return false;
 }
 
 /* One that is not checked to an end may still be well: its links are kept. */
@@ -43,13 +59,14 @@ static void close_links_of_those_out(const struct lease *l)
     }
 }
 
-static const struct member *pick_untried(struct lease *l)
+static const struct member *find_untried(struct lease *l)
 {
     if (group_refresh(l->group, l->up->worker, &l->up->loop->rng))
         close_links_of_those_out(l);
     l->pick.skip = l->tried;
     l->pick.skip_n = l->tries;
     l->pick.now_us = l->up->loop->clock.now_us;
+    l->pick.limit = l->group->max_outstanding;
     return group_pick(l->group, l->up->worker, &l->up->loop->rng, &l->pick);
 }
 
@@ -65,12 +82,35 @@ static uint32_t connect_timeout(struct lease *l)
     return full;
 }
 
+/* ---- places at a target ---- */
+
+/* False: other workers have taken the last one. */
+static bool take_place(const struct lease *l, struct target *t)
+{
+    uint32_t n = target_outstanding(t), max = l->group->max_outstanding;
+    if (!max && l->group->counts_outstanding)
+        atomic_fetch_add_explicit(&t->outstanding, 1, memory_order_relaxed);
+    if (!max)
+        return true;
+    do {
+        if (n >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(&t->outstanding, &n, n + 1));
+    return true;
+}
+
+static void give_place(struct lease *l)
+{
+    atomic_fetch_sub(&l->target->outstanding, 1);
+    if (l->queue)
+        queue_wake(l->queue, l->up);
+}
+
+/* Its place is taken already. */
 static void count_in(struct lease *l)
 {
     l->counted = l->group->counts_outstanding;
     l->counted_all = l->group->counts_all;
-    if (l->counted)
-        atomic_fetch_add_explicit(&l->target->outstanding, 1, memory_order_relaxed);
     if (l->counted_all)
         atomic_fetch_add_explicit(&l->target->news->outstanding, 1, memory_order_relaxed);
 }
@@ -79,10 +119,24 @@ static void count_in(struct lease *l)
 static void count_out(struct lease *l)
 {
     if (l->counted)
-        atomic_fetch_sub_explicit(&l->target->outstanding, 1, memory_order_relaxed);
+        give_place(l);
     if (l->counted_all)
         atomic_fetch_sub_explicit(&l->target->news->outstanding, 1, memory_order_relaxed);
     counter_sub(&local_of(l)->in_flight, 1);
+}
+
+static const struct member *take_untried(struct lease *l)
+{
+    const struct member *m;
+    do
+        m = find_untried(l);
+    while (m && !take_place(l, m->target));
+    return m;
+}
+
+static bool is_queued(const struct lease *l)
+{
+    return l->state == LEASE_WAIT && !l->link;
 }
 
 /* From here on the target counts this lease as in flight. */
@@ -159,11 +213,35 @@ static enum lease_state try_member(struct lease *l, const struct member *m, bool
     return reach(l, warm);
 }
 
+/* Are there untried targets that may serve, all at their limit? */
+static bool all_are_full(struct lease *l)
+{
+    return l->queue && group_has_other(l->group, l->up->worker, &l->pick);
+}
+
+static enum lease_state enqueue(struct lease *l)
+{
+    if (!queue_join(l->queue, l->up, l, l->group->queue_max))
+        return refuse(l, ERR_LIMIT);
+    l->queued_until_ms = l->up->loop->clock.now_ms + l->group->queue_timeout_ms;
+    l->target = NULL;
+    l->link = NULL;
+    return l->state = LEASE_WAIT;
+}
+
+static void dequeue(struct lease *l)
+{
+    queue_leave(l->queue, l->up, l);
+    l->state = LEASE_NONE;
+}
+
 /* Member after member until one is ready or connecting, or nobody is left. */
 static enum lease_state next_target(struct lease *l)
 {
     while (lease_can_retry(l)) {
-        const struct member *m = pick_untried(l);
+        const struct member *m = take_untried(l);
+        if (!m && all_are_full(l))
+            return enqueue(l);
         if (!m)
             break;
         enum lease_state s = try_member(l, m, true);
@@ -178,7 +256,41 @@ static enum lease_state next_target(struct lease *l)
 enum lease_state lease_begin(struct lease *l)
 {
     CHECK(l->state == LEASE_NONE && l->tries == 0);
+    struct group_local *g = group_local(l);
+    if (g)
+        budget_request(&g->budget, l->up->loop->clock.now_ms);
+    if (l->queue && queue_waits(l->queue, l->up->worker))
+        return enqueue(l); /* behind those that came before */
     return next_target(l);
+}
+
+static void tell(struct lease *l)
+{
+    if (l->state != LEASE_WAIT)
+        loop_push(l->up->loop, l->notify);
+}
+
+bool lease_serve(struct lease *l)
+{
+    CHECK(is_queued(l));
+    const struct member *m = take_untried(l);
+    if (!m && all_are_full(l))
+        return false;
+    dequeue(l);
+    if (!m)
+        (void)refuse(l, l->tries ? l->why : ERR_NOT_FOUND);
+    else if (try_member(l, m, true) == LEASE_NONE)
+        (void)next_target(l);
+    tell(l);
+    return true;
+}
+
+void lease_expire(struct lease *l)
+{
+    CHECK(is_queued(l));
+    dequeue(l);
+    (void)refuse(l, ERR_AGAIN);
+    tell(l);
 }
 
 /* Links of a target that left the configuration, or that does not serve, are not kept. */
@@ -209,7 +321,7 @@ enum lease_state lease_again(struct lease *l)
     drop_link(l, false);
     drop_target(l);
     blame(l, ERR_RESET);
-    if (lease_can_retry(l) && again && !pick_untried(l)) {
+    if (lease_can_retry(l) && again && !find_untried(l) && take_place(l, last->target)) {
         enum lease_state s = try_member(l, last, false);
         return s == LEASE_NONE ? refuse(l, l->why) : s;
     }
@@ -230,12 +342,13 @@ void lease_link_done(struct lease *l, struct link *k, enum err e)
         blame(l, e);
         (void)next_target(l);
     }
-    if (l->state != LEASE_WAIT)
-        loop_push(l->up->loop, l->notify);
+    tell(l);
 }
 
 void lease_end(struct lease *l, bool reusable)
 {
+    if (is_queued(l))
+        dequeue(l);
     if (l->state != LEASE_READY && l->state != LEASE_WAIT)
         return;
     drop_link(l, reusable);
@@ -244,6 +357,8 @@ void lease_end(struct lease *l, bool reusable)
 
 void lease_abort(struct lease *l)
 {
+    if (is_queued(l))
+        dequeue(l);
     if (l->state != LEASE_READY && l->state != LEASE_WAIT)
         return;
     list_del(&l->waiting);

@@ -18,5 +18,7 @@ bool pick_allows(const struct pick *p, const struct member *m)
     for (unsigned i = 0; i < p->skip_n; i++)
         if (p->skip[i] == m->target)
             return false;
+    if (p->limit && target_outstanding(m->target) >= p->limit)
+        return false;
     return p->avoid_zone.n == 0 || !slice_eq(p->avoid_zone, m->zone);
 }

@@ -24,6 +24,7 @@ void registry_init(struct registry *r, unsigned workers)
 {
     *r = (struct registry){.workers = workers, .buckets_n = BUCKETS_MIN};
     list_init(&r->targets);
+    list_init(&r->queues);
     for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
         list_init(&r->groups[i]);
     r->buckets = new_buckets(r->buckets_n);
@@ -166,6 +167,18 @@ bool registry_is_shifted(const struct shifted *s, uint64_t zone_id)
     return false;
 }
 
+struct queue *registry_get_queue(struct registry *r, struct slice group)
+{
+    list_each(n, next, &r->queues) {
+        struct queue *q = list_entry(n, struct queue, node);
+        if (slice_eq(slice_str(q->name), group))
+            return q;
+    }
+    struct queue *q = queue_new(group, r->workers);
+    list_push_back(&r->queues, &q->node);
+    return q;
+}
+
 /* ---- the end ---- */
 
 static void drop(struct registry *r, struct target *t)
@@ -195,6 +208,8 @@ void registry_fini(struct registry *r)
         drop(r, list_first(&r->targets, struct target, node));
     for (unsigned i = 0; i < REGISTRY_GROUP_BUCKETS; i++)
         CHECK(list_empty(&r->groups[i]));
+    while (!list_empty(&r->queues))
+        queue_free(list_first(&r->queues, struct queue, node));
     free(r->buckets);
     r->buckets = NULL;
 }

@@ -212,6 +212,8 @@ class Tenbin:
         status = self.status()
         gauges = {"connections": status["connections"]}
         for group in status["groups"]:
+            if "queue" in group:
+                gauges[f"queue {group['name']}"] = group["queue"]["length"]
             for target in group["targets"]:
                 gauges[f"in_flight {group['name']} {target['address']}"] = target["in_flight"]
         for name, value in status.get("pools", {}).items():

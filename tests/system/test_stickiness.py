@@ -337,6 +337,23 @@ target_groups:
     assert len({web.connect().get("/").body for _ in range(10)}) == 1
 
 
+def test_a_tcp_client_stays_with_its_target_by_its_address(tenbin, origins):
+    fleet = a_fleet(origins, 4)
+    targets = ", ".join(f'"${name}"' for name in fleet)
+    web = tenbin(f"""
+listeners:
+  - {{name: web, listen: "127.0.0.1:$web", protocol: tcp, default_action: {{forward: app}}}}
+target_groups:
+  - {{name: app, protocol: tcp, attributes: {{stickiness: {{type: source_ip}}}}, targets: [{targets}]}}
+""", **fleet)
+    seen = {}
+    for _ in range(3):
+        for client in range(2, 32):
+            who = web.connect(source=f"127.0.0.{client}").get("/").body
+            assert seen.setdefault(client, who) == who
+    assert len(set(seen.values())) == 4
+
+
 # --- on every wire
 
 def test_cookies_over_http_2_in_many_lines(tenbin, origins):

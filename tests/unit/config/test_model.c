@@ -264,7 +264,8 @@ static void test_stickiness_reaches_the_model(void **state)
         "  - {name: app, targets: []}\n"
         "  - {name: lb, targets: [], attributes: {aws_names: true, stickiness: {type: lb_cookie}}}\n"
         "  - {name: own, targets: [], attributes: {stickiness:\n"
-        "      {type: app_cookie, cookie_name: \"!#$%&'*+-.^_`|~09AZaz\", duration: 1s}}}\n");
+        "      {type: app_cookie, cookie_name: \"!#$%&'*+-.^_`|~09AZaz\", duration: 1s}}}\n"
+        "  - {name: db, protocol: tcp, targets: [], attributes: {stickiness: {type: source_ip}}}\n");
     const struct config_group *g = l.config->groups;
     const struct config_stickiness *lb = &g[1].attributes.stickiness;
     const struct config_stickiness *own = &g[2].attributes.stickiness;
@@ -278,6 +279,37 @@ static void test_stickiness_reaches_the_model(void **state)
     assert_int_equal(own->type, CONFIG_STICKINESS_APP_COOKIE);
     assert_int_equal(own->duration_ms, 1000);
     assert_slice(own->cookie_name, "!#$%&'*+-.^_`|~09AZaz");
+    assert_int_equal(g[3].attributes.algorithm, CONFIG_ALGORITHM_SOURCE_HASH);
+    assert_int_equal(g[3].attributes.hash_on.type, CONFIG_HASH_ON_SOURCE_IP);
+    unload(&l);
+}
+
+static void test_limits_of_work_reach_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        WEB "target_groups:\n"
+            "  - {name: app, targets: []}\n"
+            "  - {name: most, targets: [], attributes: {max_outstanding: 1000000,\n"
+            "     queue: {max: 1000000, timeout: 1h}, retry_budget: {percent: 100, minimum: 1000000}}}\n"
+            "  - {name: least, targets: [], attributes: {max_outstanding: 1,\n"
+            "     queue: {max: 0, timeout: 1ms}, retry_budget: {percent: 0, minimum: 0}}}\n");
+    static const struct {
+        uint64_t outstanding;
+        uint32_t max, timeout_ms, percent, minimum;
+    } rows[] = {
+        {CONFIG_NONE, 1024, 1000, 20, 10},
+        {1000000, 1000000, 3600000, 100, 1000000},
+        {1, 0, 1, 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct config_group_attributes *a = &l.config->groups[i].attributes;
+        assert_true(a->max_outstanding == rows[i].outstanding);
+        assert_int_equal(a->queue.max, rows[i].max);
+        assert_int_equal(a->queue.timeout_ms, rows[i].timeout_ms);
+        assert_int_equal(a->retry_budget.percent, rows[i].percent);
+        assert_int_equal(a->retry_budget.minimum, rows[i].minimum);
+    }
     unload(&l);
 }
 
@@ -554,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_a_tcp_listener_is_idle_for_350_s_unless_told_otherwise),
         cmocka_unit_test(test_rules_are_in_the_order_of_their_priorities),
         cmocka_unit_test(test_stickiness_reaches_the_model),
+        cmocka_unit_test(test_limits_of_work_reach_the_model),
         cmocka_unit_test(test_forward_takes_one_name_or_weights),
         cmocka_unit_test(test_what_a_redirect_does_not_name_stays_as_it_is),
         cmocka_unit_test(test_a_redirect_to_another_protocol_gets_its_port),
