@@ -59,6 +59,11 @@ void report_suggest(struct report *r, struct report_entry *e, const char *word);
 void report_hint(struct report *r, struct report_entry *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What is there to go back to instead: all errors behind `last` (NULL: all) become warnings that end
+ * in these words. errors: how many there were then. */
+void report_soften(struct report *r, const struct report_entry *last, size_t errors,
+                   const char *words);
+
 /* In the order of files and lines. What is added later stands behind them. */
 void report_sort(struct report *r);
 

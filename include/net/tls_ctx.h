@@ -99,6 +99,9 @@ void tls_ctx_unref(struct tls_ctx *x); /* NULL is fine */
 /* Equal settings have equal fingerprints, other ones have others. Of clients only; never 0. */
 uint64_t tls_ctx_fingerprint(const struct tls_ctx *x);
 
+/* When a server's certificate ends, in seconds since the epoch. */
+int64_t tls_ctx_expiry(const struct tls_ctx *x, size_t pair);
+
 /* Which certificate a client that asks for `name` and can do ECDSA (or not) gets: the index of
  * its pair. For tests and `explain`. */
 size_t tls_ctx_pick(const struct tls_ctx *x, struct slice name, bool ecdsa);

@@ -16,6 +16,7 @@
 #include "http/fields.h"
 #include "proxy/router.h"
 #include "proxy/slot_table.h"
+#include "proxy/tls_files.h"
 #include "upstream/group.h"
 #include "upstream/registry.h"
 #include "upstream/roster.h"
@@ -33,6 +34,7 @@ struct listener {
     struct router *router; /* rules and the default action; NULL on tcp */
     struct action *tcp_action;
     struct tls_ctx *tls; /* NULL: plain; see tls_store.h */
+    struct tls_files tls_files; /* that it was made from */
     struct field *overrides; /* response_headers, for http/forward.h */
     uint32_t override_count;
     uint64_t override_mask;
@@ -57,6 +59,8 @@ struct snapshot {
     struct group *groups; /* same order as config->groups */
     struct crypto_ring *tickets; /* NULL: no listener needs them */
     struct crypto_ring *cookies; /* of stickiness; see tls_store.h */
+    struct tls_files ticket_files, cookie_files; /* that the two were made from: one or none */
+    struct tls_files *group_files; /* [groups_n], likewise */
     unsigned workers;
     struct snapshot_local *local; /* [workers] */
     unsigned unreleased;          /* workers that still hold it; control thread */

@@ -1,5 +1,7 @@
-/* The secrets of a snapshot: ticket keys, cookie keys, and the TLS contexts: one for each https and tls listener, and one for each https and
- * tls group. Made from files on the loader thread, so that a bad certificate refuses a reload.
+/* The secrets of a snapshot: ticket keys, cookie keys, and the TLS contexts: one for each https and
+ * tls listener, and one for each https and tls group. Made from files on the loader thread, so that a
+ * bad certificate refuses a reload. A refresh takes over what its files have not changed since, and
+ * also what cannot be read from them any more: that is a warning.
  * Owner: the snapshot; connections hold references of their own, so freeing one ends none. */
 #ifndef PROXY_TLS_STORE_H
 #define PROXY_TLS_STORE_H
@@ -12,6 +14,7 @@ struct tls_store_options {
                                               are kept over reloads */
     uint64_t now_ms;             /* monotonic */
     int64_t wall_s;              /* to tell what has expired */
+    const struct snapshot *old;  /* a refresh: the one that runs, of the same configuration */
 };
 
 /* From the system's clocks. */

@@ -13,6 +13,7 @@ struct loading {
     const struct config *running; /* NULL at the start */
     struct crypto_ring *tickets;  /* of the running snapshot; NULL: it has none */
     struct crypto_ring *cookies;  /* the same */
+    const struct snapshot *old;   /* of a refresh: the running one, for its secrets; else NULL */
     struct roster roster;         /* an own copy, goes into the snapshot */
     atomic_bool cancelled;
     struct report report;
@@ -29,8 +30,8 @@ void loading_compile(struct loading *l, struct config *c);
 /* Both: a start, a reload. */
 void loading_run(struct loading *l);
 /* A refresh: `running` compiled once more, with the roster as it is now. No configuration file is
- * looked at, so variables and includes are what they were; certificates, keys and CAs are read
- * again. */
+ * looked at, so variables and includes are what they were; certificates, keys and CAs that
+ * have changed are read again, and those that are no good stay what they were. */
 void loading_refresh(struct loading *l, struct config *running);
 
 #endif

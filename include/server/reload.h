@@ -11,7 +11,7 @@
  * does, else a refresh.
  *
  * What a refresh sees: server->roster as it is when it begins, certificates, keys and CAs as they
- * are on disk. It never looks at the configuration file, so an edit that is half done does not
+ * are on disk, or as they were while what is there is no good. It never looks at the configuration file, so an edit that is half done does not
  * matter. Targets keep health, counters and idle links, as with a reload. When it fails, the
  * snapshot that runs stays, and the log says why, once for the same reason.
  *

@@ -5,6 +5,7 @@
 #define SERVER_SERVER_H
 
 #include "server/admin.h"
+#include "server/certificates.h"
 #include "server/check_log.h"
 #include "server/departures.h"
 #include "server/discovery.h"
@@ -30,6 +31,7 @@ struct server {
     struct shifts shifts;
     struct departures departures;
     struct discovery discovery;
+    struct certificates certificates;
     struct checker checker;
     struct ejector ejector;
     struct check_log check_log;

@@ -1,12 +1,14 @@
-/* `tenbin check [-c FILE] [--format text|json]`: is the file good, and the certificates and keys that
- * it names? Reads files only: no name is looked up, no address bound. Errors and warnings go to
- * standard error, JSON to standard output. */
+/* `tenbin check [-c FILE] [--format text|json]`: is the file good, and the certificates and keys
+ * that it names? Reads files only: no name is looked up, no address bound. Errors and warnings go
+ * to standard error, JSON to standard output. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/commands.h"
 #include "config/load.h"
 #include "config/tokens.h"
+#include "net/tls_ctx.h"
 #include "proxy/tls_store.h"
 
 struct options {
@@ -58,7 +60,21 @@ static void print_summary(const struct config *c)
            c->listeners_n, rules, c->groups_n, targets);
 }
 
-static void print(const struct config *c, const struct report *r, bool json)
+static void print_certificates(const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->listeners_n; i++)
+        for (size_t j = 0; j < s->listeners[i].config->certificates_n; j++) {
+            char text[32];
+            time_t end = (time_t)tls_ctx_expiry(s->listeners[i].tls, j);
+            struct tm tm;
+            strftime(text, sizeof(text), "%F %T", gmtime_r(&end, &tm));
+            printf("%s: valid until %s UTC\n",
+                   s->listeners[i].config->certificates[j].certificate.path.p, text);
+        }
+}
+
+/* s: a good one, or NULL. */
+static void print(const struct snapshot *s, const struct report *r, bool json)
 {
     struct strbuf out;
     strbuf_init(&out);
@@ -69,8 +85,10 @@ static void print(const struct config *c, const struct report *r, bool json)
         report_text(r, &out);
     fputs(out.p, json ? stdout : stderr);
     strbuf_fini(&out);
-    if (c && !json)
-        print_summary(c);
+    if (!s || json)
+        return;
+    print_certificates(s);
+    print_summary(s->config);
 }
 
 int check_main(int argc, char **argv)
@@ -87,7 +105,7 @@ int check_main(int argc, char **argv)
     struct tls_store_options tls = tls_store_options_default(NULL, NULL);
     bool tokens = c && tokens_read(c, &report);
     bool good = s && tls_store_load(s, &tls, &report) && tokens;
-    print(good ? c : NULL, &report, o.json);
+    print(good ? s : NULL, &report, o.json);
     rc = good ? COMMANDS_OK : COMMANDS_BAD;
     if (s)
         snapshot_free(s, NULL);

@@ -222,6 +222,24 @@ static int compare(const void *a, const void *b)
     return c ? c : compare_u32(x->number, y->number);
 }
 
+void report_soften(struct report *r, const struct report_entry *last, size_t errors,
+                   const char *words)
+{
+    struct report_entry *e = last ? last->next : r->first;
+    for (; e; e = e->next) {
+        if (e->level != REPORT_ERROR)
+            continue;
+        e->level = REPORT_WARNING;
+        struct strbuf text;
+        strbuf_init(&text);
+        strbuf_printf(&text, "%s; %s", e->message, words);
+        e->message = arena_strdup(&r->arena, strbuf_get(&text));
+        strbuf_fini(&text);
+    }
+    r->warnings += r->errors - errors;
+    r->errors = errors;
+}
+
 void report_sort(struct report *r)
 {
     struct ordered all[REPORT_MAX];

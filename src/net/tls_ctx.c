@@ -230,6 +230,14 @@ size_t tls_ctx_pick(const struct tls_ctx *x, struct slice name, bool ecdsa)
     return x->certificates[choose(x, name, NULL, ecdsa)].pair;
 }
 
+int64_t tls_ctx_expiry(const struct tls_ctx *x, size_t pair)
+{
+    for (size_t i = 0; i < x->certificates_n; i++)
+        if (x->certificates[i].pair == pair)
+            return tls_pem_seconds(X509_get0_notAfter(x->certificates[i].leaf));
+    return INT64_MAX;
+}
+
 static int compare(const void *a, const void *b)
 {
     return tls_certificate_compare(a, b);

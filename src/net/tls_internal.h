@@ -43,6 +43,8 @@ bool tls_pem_ended(void);
 const char *tls_pem_reason(void);
 /* One line of a subject, at most 127 bytes. */
 void tls_pem_name(X509 *x, char to[128]);
+/* Since the epoch; INT64_MAX when it is no time, or NULL. */
+int64_t tls_pem_seconds(const ASN1_TIME *t);
 /* Always false. */
 __attribute__((format(printf, 5, 6))) bool tls_pem_complain(const struct tls_ctx_complaints *to,
                                                             enum tls_ctx_about about, size_t pair,

@@ -5,7 +5,6 @@
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "tls_internal.h"
 
@@ -105,12 +104,6 @@ static bool is_signed(const struct staple *s, const struct tls_certificate *c)
 
 /* ---- what it says ---- */
 
-static int64_t seconds_of(const ASN1_GENERALIZEDTIME *t)
-{
-    struct tm tm;
-    return t && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : INT64_MAX;
-}
-
 static void keep(const struct staple *s, struct tls_certificate *c, int64_t wall_s)
 {
     ASN1_GENERALIZEDTIME *next = NULL;
@@ -121,7 +114,7 @@ static void keep(const struct staple *s, struct tls_certificate *c, int64_t wall
                     : "the responder does not know the certificate");
     OPENSSL_free(c->staple);
     c->staple = NULL;
-    c->staple_until_s = seconds_of(next);
+    c->staple_until_s = tls_pem_seconds(next);
     c->staple_n = i2d_OCSP_RESPONSE(s->response, &c->staple);
     if (c->staple_until_s <= wall_s)
         warn(s, "outdated: it is not stapled");

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tls_internal.h"
 
@@ -32,6 +33,12 @@ const char *tls_pem_reason(void)
 void tls_pem_name(X509 *x, char to[128])
 {
     X509_NAME_oneline(X509_get_subject_name(x), to, 128);
+}
+
+int64_t tls_pem_seconds(const ASN1_TIME *t)
+{
+    struct tm tm;
+    return t && ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : INT64_MAX;
 }
 
 /* 0, or errno. */

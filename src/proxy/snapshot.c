@@ -141,6 +141,7 @@ struct snapshot *snapshot_compile_with(struct config *config, struct roster *ros
     arena_init(&s->arena);
     s->groups_n = config->groups_n;
     s->groups = ARENA_ARRAY(&s->arena, struct group, s->groups_n);
+    s->group_files = ARENA_ARRAY(&s->arena, struct tls_files, s->groups_n);
     for (size_t i = 0; i < s->groups_n; i++)
         compile_group(s, &s->groups[i], &config->groups[i]);
     s->listeners_n = config->listeners_n;

@@ -20,7 +20,28 @@ struct tls_store_options tls_store_options_default(struct crypto_ring *tickets,
 {
     struct clock now = {0};
     clock_update(&now);
-    return (struct tls_store_options){tickets, cookies, now.now_ms, now.wall_us / 1000000};
+    return (struct tls_store_options){tickets, cookies, now.now_ms, now.wall_us / 1000000, NULL};
+}
+
+static int64_t wall_us(const struct tls_store_options *o)
+{
+    return o->wall_s * 1000000;
+}
+
+/* What the report said before something was loaded. */
+struct before {
+    const struct report_entry *last;
+    size_t errors;
+};
+
+static struct before before(const struct report *r)
+{
+    return (struct before){r->last, r->errors};
+}
+
+static void soften(struct report *r, struct before b)
+{
+    report_soften(r, b.last, b.errors, "what was read before stays in use");
 }
 
 /* ---- keys ---- */
@@ -51,11 +72,35 @@ static bool keep_ring(struct crypto_ring **ring, struct crypto_ring *running)
     return true;
 }
 
+/* A file: its state now, and when the running keys were read. */
+struct ring_file {
+    const struct config_file *config;
+    struct tls_files *now;
+    const struct tls_files *then;
+};
+
+static bool load_or_keep_ring(struct crypto_ring **ring, struct crypto_ring *running,
+                              const struct ring_file *f, const struct tls_store_options *o,
+                              struct report *r)
+{
+    struct before b = before(r);
+    bool keep = o->old && tls_files_same(f->now, f->then);
+    if (!keep && load_ring(ring, f->config, r))
+        return true;
+    if (!o->old)
+        return false;
+    soften(r, b);
+    *ring = crypto_ring_ref(running);
+    return true;
+}
+
 static bool set_tickets(struct snapshot *s, const struct tls_store_options *o, struct report *r)
 {
     const struct config_file *f = &s->config->keys.tickets;
+    s->ticket_files = tls_files_of(&s->arena, f, wall_us(o));
+    struct ring_file file = {f, &s->ticket_files, o->old ? &o->old->ticket_files : NULL};
     if (f->path.n)
-        return load_ring(&s->tickets, f, r);
+        return load_or_keep_ring(&s->tickets, o->tickets, &file, o, r);
     return keep_ring(&s->tickets, o->tickets) || crypto_ring_new(o->now_ms, &s->tickets) == OK;
 }
 
@@ -63,8 +108,10 @@ static bool set_tickets(struct snapshot *s, const struct tls_store_options *o, s
 static bool set_cookies(struct snapshot *s, const struct tls_store_options *o, struct report *r)
 {
     const struct config_file *f = &s->config->keys.cookies;
+    s->cookie_files = tls_files_of(&s->arena, f, wall_us(o));
+    struct ring_file file = {f, &s->cookie_files, o->old ? &o->old->cookie_files : NULL};
     if (f->path.n)
-        return load_ring(&s->cookies, f, r);
+        return load_or_keep_ring(&s->cookies, o->cookies, &file, o, r);
     return keep_ring(&s->cookies, o->cookies) ||
            crypto_ring_every(COOKIES_PERIOD_MS, COOKIES_SLOTS, o->now_ms, &s->cookies) == OK;
 }
@@ -176,6 +223,24 @@ static void load_listener(struct snapshot *s, struct listener *l,
     l->tls = tls_ctx_server(&server, o->wall_s, &complaints);
 }
 
+/* Contexts hold the ticket keys, so they are as old as those. */
+static void load_or_keep_listener(struct snapshot *s, size_t i, const struct tls_store_options *o,
+                                  struct report *r)
+{
+    struct listener *l = &s->listeners[i];
+    const struct listener *old = o->old ? &o->old->listeners[i] : NULL;
+    struct before b = before(r);
+    l->tls_files = tls_files_of_listener(&s->arena, l->config, wall_us(o));
+    bool keep = old && s->tickets == o->old->tickets &&
+                tls_files_same(&l->tls_files, &old->tls_files);
+    if (!keep)
+        load_listener(s, l, o, r);
+    if (l->tls || !old)
+        return;
+    soften(r, b);
+    l->tls = tls_ctx_ref(old->tls);
+}
+
 /* ---- groups ---- */
 
 static void warn_unverified(const struct config_group *c, struct report *r)
@@ -206,11 +271,9 @@ static struct slice target_alpn(const struct config_group *c)
     return c->protocol == CONFIG_PROTOCOL_HTTP ? SLICE(ALPN_H1) : slice_of(NULL, 0);
 }
 
-static void load_group(struct snapshot *s, struct group *g, const struct config_group *c,
-                       int64_t wall_s, struct report *r)
+static void use_context(struct snapshot *s, struct group *g)
 {
     g->tls_timeout_ms = s->config->timeouts.tls_handshake_ms;
-    g->tls = load_client(c, target_alpn(c), wall_s, r);
     for (size_t i = 0; g->tls && i < g->members_n; i++) {
         struct member *m = &g->members[i];
         m->link_key = hash_bytes(m->server_name, tls_ctx_fingerprint(g->tls)) | 1;
@@ -233,19 +296,42 @@ static void load_check(struct group *g, const struct config_group *c, int64_t wa
         g->check_tls = load_client(c, alpn, wall_s, r);
 }
 
-static void load_groups(struct snapshot *s, int64_t wall_s, struct report *r)
+static bool load_group(struct group *g, const struct config_group *c, int64_t wall_s,
+                       struct report *r)
 {
-    for (size_t i = 0; i < s->groups_n; i++) {
-        struct group *g = &s->groups[i];
-        const struct config_group *c = &s->config->groups[i];
-        bool checked = g->check && g->check->tls;
-        if (c->tls || checked)
-            warn_unverified(c, r);
-        if (c->tls)
-            load_group(s, g, c, wall_s, r);
-        if (checked)
-            load_check(g, c, wall_s, r);
+    bool checked = g->check && g->check->tls;
+    if (c->tls || checked)
+        warn_unverified(c, r);
+    if (c->tls)
+        g->tls = load_client(c, target_alpn(c), wall_s, r);
+    if (checked)
+        load_check(g, c, wall_s, r);
+    return (!c->tls || g->tls) && (!checked || g->check_tls);
+}
+
+static struct tls_ctx *again(struct tls_ctx *made, struct tls_ctx *old)
+{
+    tls_ctx_unref(made);
+    return old ? tls_ctx_ref(old) : NULL;
+}
+
+static void load_or_keep_group(struct snapshot *s, size_t i, const struct tls_store_options *o,
+                               struct report *r)
+{
+    struct group *g = &s->groups[i];
+    const struct group *old = o->old ? &o->old->groups[i] : NULL;
+    struct before b = before(r);
+    s->group_files[i] = tls_files_of_group(&s->arena, &s->config->groups[i], wall_us(o));
+    bool keep = old && tls_files_same(&s->group_files[i], &o->old->group_files[i]);
+    if (!keep)
+        keep = !load_group(g, &s->config->groups[i], o->wall_s, r) && old;
+    if (keep) {
+        soften(r, b);
+        g->tls = again(g->tls, old->tls);
+        g->check_tls = again(g->check_tls, old->check_tls);
     }
+    if (g->tls)
+        use_context(s, g);
 }
 
 /* ---- all ---- */
@@ -267,8 +353,9 @@ bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struc
         report_error(r, s->listeners[0].config->pos, "no randomness for cookie keys");
     for (size_t i = 0; i < s->listeners_n; i++)
         if (s->listeners[i].config->tls)
-            load_listener(s, &s->listeners[i], o, r);
-    load_groups(s, o->wall_s, r);
+            load_or_keep_listener(s, i, o, r);
+    for (size_t i = 0; i < s->groups_n; i++)
+        load_or_keep_group(s, i, o, r);
     return r->errors == errors;
 }
 

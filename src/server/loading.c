@@ -58,6 +58,7 @@ static void keep_running_values(struct loading *l, struct config *c)
 static void load_secrets(struct loading *l)
 {
     struct tls_store_options o = tls_store_options_default(l->tickets, l->cookies);
+    o.old = l->old;
     if (tls_store_load(l->snapshot, &o, &l->report))
         return;
     snapshot_free(l->snapshot, NULL);

@@ -76,6 +76,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     ejector_adopt(&s->ejector, next->groups, next->groups_n);
     discovery_adopt(&s->discovery, next);
     operations_adopt(&s->operations, next, reload);
+    certificates_adopt(&s->certificates, next);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){
             .order = WORKER_ADOPT,

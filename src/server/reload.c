@@ -212,6 +212,7 @@ static void begin(struct reload *r, bool refresh)
     r->begun++;
     loading_init(&r->loading, s->path, s->snapshots.current->config);
     roster_copy(&r->loading.roster, &s->roster);
+    r->loading.old = refresh ? s->snapshots.current : NULL;
     r->loading.tickets = s->snapshots.current->tickets;
     r->loading.cookies = s->snapshots.current->cookies;
     r->loaded.run = on_loaded;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "net/tls_ctx.h"
 #include "server/stats.h"
 
 /* ---- the format ---- */
@@ -414,6 +415,35 @@ static void write_groups(struct strbuf *b, const struct snapshot *now)
         write_zones(b, &now->groups[i], now->config->node.zone);
 }
 
+/* ---- certificates ---- */
+
+static bool certificate_seen_before(const struct snapshot *s, size_t listener, size_t pair)
+{
+    struct slice path = s->listeners[listener].config->certificates[pair].certificate.path;
+    for (size_t i = 0; i <= listener; i++) {
+        const struct config_listener *c = s->listeners[i].config;
+        size_t n = i < listener ? c->certificates_n : pair;
+        for (size_t j = 0; j < n; j++)
+            if (slice_eq(c->certificates[j].certificate.path, path))
+                return true;
+    }
+    return false;
+}
+
+static void write_certificates(struct strbuf *b, const struct snapshot *s)
+{
+    family(b, "certificate_expiry_seconds", "gauge",
+           "When a certificate ends, in seconds since the epoch.");
+    for (size_t i = 0; i < s->listeners_n; i++)
+        for (size_t j = 0; j < s->listeners[i].config->certificates_n; j++) {
+            if (certificate_seen_before(s, i, j))
+                continue;
+            begin(b, "certificate_expiry_seconds");
+            label(b, "certificate", s->listeners[i].config->certificates[j].certificate.path);
+            end(b, (uint64_t)tls_ctx_expiry(s->listeners[i].tls, j));
+        }
+}
+
 /* ---- the process ---- */
 
 static void write_tally(struct strbuf *b, const char *name, const char *help,
@@ -436,6 +466,7 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     free(l.sums);
     write_targets(out, s);
     write_groups(out, s->snapshots.current);
+    write_certificates(out, s->snapshots.current);
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
            s->snapshots.serving);
     single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);

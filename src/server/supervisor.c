@@ -203,6 +203,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     s->checker.report = check_log_write;
     s->checker.report_ctx = &s->check_log;
     discovery_init(&s->discovery, s);
+    certificates_init(&s->certificates, s);
     listeners_init(&s->listeners, s->workers_n);
     publish_init(&s->publish, s);
     reload_init(&s->reload, s);
@@ -223,6 +224,7 @@ static void fini(struct server *s)
             worker_close(s->workers[w]);
     discovery_fini(&s->discovery);
     operations_fini(&s->operations);
+    certificates_fini(&s->certificates);
     checker_fini(&s->checker);
     ejector_fini(&s->ejector);
     news_fini(&s->news);

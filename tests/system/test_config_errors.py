@@ -38,10 +38,12 @@ def test_a_good_file_is_exit_code_0(tmp_path):
 def test_the_files_we_ship_are_good(tmp_path, name):
     path = tmp_path / name
     path.write_text((lb_module.ROOT / "conf" / name).read_text())
-    for certificate in ("site", "other"):
-        certs.make(tmp_path, certificate)
     certs.make(tmp_path, "ca")
-    Authority(tmp_path, "clients").revocations("crl")
+    authority = Authority(tmp_path, "clients")
+    authority.revocations("crl")
+    for certificate in ("site", "other"):
+        authority.issue(certificate, usage="serverAuth")
+        authority.answer(certificate)
     for keys in ("tickets", "cookies"):
         (tmp_path / f"{keys}.key").write_text("ab" * 32 + "\n")
     (tmp_path / "viewer.token").write_text("a token of a viewer".replace(" ", "-"))

@@ -218,6 +218,29 @@ static void test_a_line_for_the_log_holds_everything_but_the_excerpt(void **stat
     report_fini(&r);
 }
 
+static void test_errors_behind_a_point_become_warnings(void **state)
+{
+    (void)state;
+    struct report r;
+    struct config_pos nowhere = {0};
+    report_init(&r);
+    (void)report_error(&r, nowhere, "first");
+    const struct report_entry *last = r.last;
+    (void)report_warning(&r, nowhere, "second");
+    (void)report_error(&r, nowhere, "third");
+    report_soften(&r, last, 1, "so what");
+    assert_int_equal(r.errors, 1);
+    assert_int_equal(r.warnings, 2);
+    assert_int_equal(r.first->level, REPORT_ERROR);
+    assert_string_equal(r.first->next->message, "second");
+    assert_string_equal(r.last->message, "third; so what");
+    assert_int_equal(r.last->level, REPORT_WARNING);
+    report_soften(&r, NULL, 0, "as well");
+    assert_int_equal(r.errors, 0);
+    assert_string_equal(r.first->message, "first; as well");
+    report_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_entries_beyond_the_limit_are_only_counted),
         cmocka_unit_test(test_json_has_errors_and_warnings_apart),
         cmocka_unit_test(test_a_line_for_the_log_holds_everything_but_the_excerpt),
+        cmocka_unit_test(test_errors_behind_a_point_become_warnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
