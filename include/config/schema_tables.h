@@ -21,12 +21,15 @@ extern const struct schema_key schema_balance_hash_keys[];
 extern const struct schema_word schema_balance_words[];
 extern const struct schema_key schema_queue_keys[];
 extern const struct schema_key schema_queue_budget_keys[];
+extern const struct schema_key schema_zones_details_keys[];
+extern const struct schema_key schema_zones_minimum_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
 
 schema_check schema_limits_check;     /* to: struct config_limits */
 schema_check schema_tls_mutual_check;     /* to: struct config_mutual */
+schema_check schema_zones_minimum_check; /* to: struct config_minimum_healthy */
 schema_decode schema_listener_decode; /* to: struct config_listener */
 schema_decode schema_tls_policy_decode;   /* to: the whole struct config_listener */
 schema_decode schema_rule_decode;     /* to: struct config_rule */
@@ -34,6 +37,8 @@ schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
 schema_decode schema_health_decode;   /* to: struct config_health_check */
 schema_check schema_ejection_check;   /* to: struct config_ejection */
+schema_decode schema_zones_policy_decode; /* to: struct config_zone_rules */
+schema_decode schema_zones_nodes_decode;    /* to: struct config_lb_nodes */
 schema_decode schema_discovery_decode; /* to: struct config_discovery */
 schema_decode schema_group_target_decode;    /* to: struct config_target; for items of a list */
 

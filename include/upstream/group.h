@@ -39,6 +39,7 @@ struct member {
     const struct addr *addr; /* of the target; in the configuration or the roster */
     struct slice zone;
     uint32_t zone_at; /* in the group's zones */
+    struct zone_tally *tally; /* of that zone; NULL until it is bound */
     struct slice server_name; /* what its certificate must be for; empty: its address */
     uint64_t link_key;        /* of links to it, see link.h */
     uint16_t weight;
@@ -52,6 +53,8 @@ struct tls_ctx;
 struct group_news;
 struct balancer;
 struct balance_ops;
+struct zone_tally;
+struct view_zones;
 struct link_ops;
 
 struct view {
@@ -62,7 +65,10 @@ struct view {
     uint8_t serving;         /* a bit for each enum health_state that is let in */
     uint32_t epoch;          /* of the group's news when it was made */
     uint32_t members_n;      /* how many may be picked */
-    struct balancer *balancer; /* of those; NULL: nobody */
+    struct balancer *balancer; /* of those; NULL: nobody, or each zone has its own */
+    struct view_zones *zones;  /* NULL: the group has none */
+    bool no_zone;              /* there are targets, all of them in zones that get nothing */
+    enum zone_decision decision; /* of picks by the balancer */
 };
 
 struct group {
@@ -128,6 +134,11 @@ bool group_has_other(const struct group *g, unsigned worker, const struct pick *
 bool group_usable(struct group *g, unsigned worker, struct rng *rng);
 /* By the view as it is: may the target serve? */
 bool group_lets_in(const struct group *g, unsigned worker, const struct target *t);
+/* By the view as it is: does the member's zone get nothing? It is shifted away, or not the node's
+ * under local_only. */
+bool group_zone_out(const struct group *g, unsigned worker, const struct member *m);
+/* By the view as it is: are there targets, all of them in such zones? */
+bool group_no_zone(const struct group *g, unsigned worker);
 /* By the view as it is: are there targets, all of them kept out by their health? */
 bool group_closed(const struct group *g, unsigned worker);
 

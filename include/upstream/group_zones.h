@@ -22,6 +22,9 @@ bool group_zones_apart(const struct group *g);
  * ejected: no. Any thread. */
 bool group_zones_healthy(const struct group *g, const struct member *m);
 
+/* By the group's news. Any thread. */
+bool group_zones_shifted(const struct group *g, size_t zone);
+
 /* All zones as they are now, into `to` (zones_n long). By the group's news what is shifted. */
 void group_zones_look(const struct group *g, struct zone_input *to);
 

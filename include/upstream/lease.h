@@ -76,6 +76,8 @@ static inline void lease_answered(const struct lease *l, unsigned status)
 }
 /* Are there tries left at all? */
 bool lease_can_retry(const struct lease *l);
+/* The target has answered, or a TCP connection to it stands: counts for it and its zone. */
+void lease_count_request(const struct lease *l);
 /* May the request, of which bytes were sent, be sent again? Then that counts (budget.h). */
 MUST_USE bool lease_may_replay(struct lease *l);
 /* Gives back what is held. reusable: both halves finished cleanly. Idempotent. */

@@ -23,6 +23,8 @@ enum zone_decision {
     ZONE_STICKY,   /* the client belongs to that target */
 };
 
+#define ZONE_DECISIONS (ZONE_STICKY + 1)
+
 struct slice pick_decision_name(enum zone_decision d);
 
 struct pick {

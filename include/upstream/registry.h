@@ -12,6 +12,7 @@
 #include "upstream/budget.h"
 #include "upstream/queue.h"
 #include "upstream/target.h"
+#include "upstream/zone.h"
 
 #define REGISTRY_GROUP_BUCKETS 256
 #define REGISTRY_SHIFTED_MAX   8
@@ -41,11 +42,31 @@ struct group_local {
     struct budget budget; /* only this worker looks at it */
 };
 
+/* What a worker's views remember of the share that stays local; see upstream/view_zones.h. */
+struct news_memory {
+    _Alignas(64) uint64_t key; /* of what it is about */
+    struct zone_memory factor;
+};
+
+/* Work that a group gave to targets of one zone, by the decision; each worker counts its own. */
+struct zone_tally_local {
+    _Alignas(64) struct counter requests[ZONE_DECISIONS];
+};
+
+struct zone_tally {
+    struct list node;               /* in the group's news */
+    struct zone_tally_local *local; /* [workers] */
+    char zone[];
+};
+
 /* What all snapshots' versions of one group have in common. Snapshots and targets hold references.
  */
 struct group_news {
     _Atomic uint32_t epoch; /* raised after something about a target has changed, see news.h */
     const struct shifted *shifted; /* the registry's */
+    struct news_memory *memories;  /* [workers]: each is its worker's */
+    struct list tallies;           /* of all zones that ever had a target; control thread */
+    unsigned workers;
     unsigned refs;          /* control thread */
     struct list node;       /* in the registry */
     struct list due;        /* in upstream/news.h, while the epoch is to be raised */
@@ -83,6 +104,8 @@ void registry_release(struct registry *r, struct target *t);
 /* The same for what groups of one name share; freed with its last reference. */
 struct group_news *registry_get_news(struct registry *r, struct slice group);
 void registry_release_news(struct group_news *news);
+/* Found or made; it lives as long as the news. */
+struct zone_tally *registry_zone_tally(struct group_news *news, struct slice zone);
 /* Finds or makes; it lives as long as the registry. */
 struct queue *registry_get_queue(struct registry *r, struct slice group);
 /* Something that concerns every group has changed: all epochs are raised, at once. */

@@ -73,6 +73,10 @@ struct zone_output {
 uint32_t zone_plan(const struct zone_rules *r, const struct zone_input *zones, size_t n,
                    struct zone_memory *memory, uint64_t now_ms, struct zone_output *out);
 
+/* May this zone have work at all: is it not shifted away, and the node's under local_only? */
+bool zone_counts(const struct zone_rules *r, const struct zone_input *zones, size_t z);
+/* Is health to be ignored in the zones that count? */
+bool zone_opens(const struct zone_rules *r, const struct zone_input *zones, size_t n);
 /* Are so few of these targets healthy that the minimum is missed? */
 bool zone_below(uint32_t targets, uint32_t healthy, uint32_t count, uint32_t percent);
 

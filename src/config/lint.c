@@ -1,6 +1,7 @@
 #include "config/lint.h"
 
 #include "base/strbuf.h"
+#include "config/zones.h"
 
 /* Rules of one listener that are compared with each other: the work grows with the square. */
 #define RULES_MAX 2000
@@ -200,19 +201,6 @@ static void lint_covered_zones(const struct config_group *g, const struct zones 
     strbuf_fini(&missing);
 }
 
-static void lint_zoneless(const struct config *c, const struct config_group *g, struct report *r)
-{
-    const struct config_target *first = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < g->targets_n; i++)
-        if (g->targets[i].zone.n == 0 && n++ == 0)
-            first = &g->targets[i];
-    if (n && c->node.zone.n)
-        report_warning(r, first->pos,
-                       "%zu of %zu targets of \"%s\" name no zone, this is the first", n,
-                       g->targets_n, g->name.p);
-}
-
 static void lint_weights(const struct config_group *g, struct report *r)
 {
     for (size_t i = 0; i < g->targets_n; i++)
@@ -268,7 +256,7 @@ void lint_config(const struct config *c, struct report *r)
     for (size_t i = 0; i < c->groups_n; i++) {
         const struct config_group *g = &c->groups[i];
         lint_weights(g, r);
-        lint_zoneless(c, g, r);
+        zones_lint(c, g, r);
         lint_loops(c, g, r);
         lint_check(g, r);
         if (g->used)

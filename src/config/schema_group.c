@@ -96,46 +96,11 @@ void schema_group_target_decode(struct schema_ctx *x, const struct schema_key *k
         .max = UINT64_MAX, .none = true, .meaning = text " (other values: not built yet)"          \
     }
 
-static const struct schema_word zone_policies[] = {
-    {"cross_zone", 0, true}, {"local_only", 0, false}, {"prefer_local", 0, false},
-    {"balanced", 0, false},  SCHEMA_WORDS_END,
-};
-
-/* A word, or {order: [...]}. */
-static void decode_zone_policy(struct schema_ctx *x, const struct schema_key *key,
-                               const struct yaml_tree_node *node, void *to)
-{
-    struct schema_key word = *key;
-    word.type = SCHEMA_WORD;
-    if (node && yaml_tree_get(node, "order"))
-        schema_not_built(x, node->pos, "zone_policy: order");
-    else if (node)
-        schema_scalar(x, &word, node, to);
-}
-
 static const struct schema_word proxy_protocols[] = {
     {"off", 0, true},
     {"v1", 0, false},
     {"v2", 0, false},
     SCHEMA_WORDS_END,
-};
-
-static const struct schema_key zones_keys[] = {
-    NOT_BUILT("overprovision", SCHEMA_NUMBER, "1.4", "how much more than its share a zone may do"),
-    NOT_BUILT("smoothing", SCHEMA_DURATION, "5s", "of the share that stays local"),
-    SCHEMA_END,
-};
-
-static const struct schema_key threshold_keys[] = {
-    NOT_BUILT("count", SCHEMA_NUMBER, "1", "healthy targets"),
-    NOT_BUILT("percent", SCHEMA_NUMBER, "0", "of the registered ones; 0: off"),
-    SCHEMA_END,
-};
-
-static const struct schema_key minimum_keys[] = {
-    NOT_BUILT_MAP("routing", threshold_keys, "below it, requests go to all targets"),
-    NOT_BUILT_MAP("dns", threshold_keys, "below it, /zone-health says 503"),
-    SCHEMA_END,
 };
 
 static const struct schema_key attribute_keys[] = {
@@ -165,11 +130,15 @@ static const struct schema_key attribute_keys[] = {
     {.name = "zone_policy",
      .type = SCHEMA_CUSTOM,
      .def = "cross_zone",
-     .words = zone_policies,
-     .decode = decode_zone_policy,
-     .expected = "cross_zone",
-     .meaning = "cross_zone: all zones alike (others: not built yet)"},
-    NOT_BUILT_MAP("zones", zones_keys, "details of the zone policy"),
+     .decode = schema_zones_policy_decode,
+     .expected = "cross_zone, local_only, prefer_local, balanced or {order: [ZONE, ...]}",
+     .meaning = "cross_zone, local_only, prefer_local, balanced or {order: [a, b, c]}",
+     SCHEMA_AT(config_group_attributes, zone_policy)},
+    {.name = "zones",
+     .type = SCHEMA_MAP,
+     .keys = schema_zones_details_keys,
+     .meaning = "details of the zone policy",
+     SCHEMA_AT(config_group_attributes, zones)},
     {.name = "fail_open",
      .type = SCHEMA_BOOL,
      .def = "true",
@@ -180,7 +149,12 @@ static const struct schema_key attribute_keys[] = {
      .def = "false",
      .meaning = "cookies named AWSALB, AWSALBAPP-0, AWSALBTG; false: TENBIN, TENBINAPP, TENBINTG",
      SCHEMA_AT(config_group_attributes, aws_names)},
-    NOT_BUILT("lb_nodes", SCHEMA_MAP, NULL, "balancers in each zone, for zone_policy balanced"),
+    {.name = "lb_nodes",
+     .type = SCHEMA_CUSTOM,
+     .decode = schema_zones_nodes_decode,
+     .expected = "a map of zones and numbers, such as {a: 2, b: 2}",
+     .meaning = "balancers in each zone, for zone_policy balanced; default one in each",
+     SCHEMA_AT(config_group_attributes, lb_nodes)},
     {.name = "max_outstanding",
      .type = SCHEMA_NUMBER,
      .def = "none",
@@ -189,7 +163,12 @@ static const struct schema_key attribute_keys[] = {
      .max = 1000000,
      .meaning = "requests, or TCP connections, in flight on one target, of all workers",
      SCHEMA_AT(config_group_attributes, max_outstanding)},
-    NOT_BUILT_MAP("minimum_healthy", minimum_keys, "when a zone counts as healthy"),
+    {.name = "minimum_healthy",
+     .type = SCHEMA_MAP,
+     .keys = schema_zones_minimum_keys,
+     .check = schema_zones_minimum_check,
+     .meaning = "how many healthy targets are enough; count and percent must both be reached",
+     SCHEMA_AT(config_group_attributes, minimum_healthy)},
     {.name = "proxy_protocol",
      .type = SCHEMA_WORD,
      .def = "off",

@@ -29,31 +29,38 @@ static struct slice read_zone_file(const char *root, char *buf, size_t cap)
 }
 
 static void find_zone(struct schema_ctx *x, const struct schema_key *key,
-                      const struct yaml_tree_node *node, struct slice *to)
+                      const struct yaml_tree_node *node, struct config_node *to)
 {
     char buf[256];
     struct slice zone = slice_str(expand_lookup(x->env, "TENBIN_ZONE"));
     if (zone.n == 0)
         zone = read_zone_file(x->root, buf, sizeof(buf));
     if (scalar_is_name(zone)) {
-        *to = arena_slice(x->arena, zone);
+        to->zone = arena_slice(x->arena, zone);
         return;
     }
+    to->zone_wrong = true;
     struct report_entry *e = schema_complain(x, key, node, "finds no zone");
     report_hint(x->report, e, "$TENBIN_ZONE or the first line of %s should name it", ZONE_FILE);
 }
 
+/* to is the whole struct config_node. */
 static void decode_zone(struct schema_ctx *x, const struct schema_key *key,
                         const struct yaml_tree_node *node, void *to)
 {
-    if (!node || !decode_is_scalar(x, key, node) || slice_eq(node->text, SLICE("none")))
+    struct config_node *n = to;
+    if (!node)
         return;
-    if (slice_eq(node->text, SLICE("auto")))
-        find_zone(x, key, node, to);
-    else if (scalar_is_name(node->text))
-        *(struct slice *)to = arena_slice(x->arena, node->text);
-    else
+    n->zone_wrong = !decode_is_scalar(x, key, node);
+    if (n->zone_wrong || slice_eq(node->text, SLICE("none")))
+        return;
+    n->zone_wrong = !slice_eq(node->text, SLICE("auto")) && !scalar_is_name(node->text);
+    if (n->zone_wrong)
         schema_complain(x, key, node, "cannot be a zone");
+    else if (slice_eq(node->text, SLICE("auto")))
+        find_zone(x, key, node, n);
+    else
+        n->zone = arena_slice(x->arena, node->text);
 }
 
 static const struct schema_key node_keys[] = {
@@ -62,8 +69,7 @@ static const struct schema_key node_keys[] = {
      .def = "none",
      .decode = decode_zone,
      .expected = "a zone's name, auto ($TENBIN_ZONE, then " ZONE_FILE "), or none",
-     .meaning = "the Availability Zone this node runs in: a name, auto or none",
-     SCHEMA_AT(config_node, zone)},
+     .meaning = "the Availability Zone this node runs in: a name, auto or none"},
     SCHEMA_END,
 };
 

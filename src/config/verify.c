@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "config/nearest.h"
+#include "config/zones.h"
 
 /* --- things that must be unique --- */
 
@@ -481,5 +482,6 @@ void verify_config(struct config *c, struct report *r)
     check_bounds(c, r);
     for (size_t i = 0; i < c->groups_n; i++)
         check_targets(&c->groups[i], r);
+    zones_verify(c, r);
     free(ix.sorted);
 }

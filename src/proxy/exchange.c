@@ -359,6 +359,8 @@ static enum reason reason_of(const struct lease *l)
 {
     switch (l->why) {
     case ERR_NOT_FOUND:
+        if (group_no_zone(l->group, l->up->worker))
+            return REASON_NO_TARGET_IN_ZONE;
         return group_closed(l->group, l->up->worker) ? REASON_NO_HEALTHY_TARGET : REASON_NO_TARGET;
     case ERR_NOMEM:
         return REASON_NO_DESCRIPTORS;
@@ -392,8 +394,7 @@ static void say_continue(struct exchange *x)
 
 static void start_raw(struct exchange *x)
 {
-    struct target_local *t = &x->lease.target->local[x->proxy->worker];
-    counter_add(&t->requests, 1);
+    lease_count_request(&x->lease);
     become(x, EXCHANGE_STREAM);
     x->head_given = true;
     x->answered_us = x->sent_us;
@@ -590,7 +591,7 @@ static void count_answer(struct exchange *x)
 {
     struct target_local *t = &x->lease.target->local[x->proxy->worker];
     unsigned class = x->resp.status / 100;
-    counter_add(&t->requests, 1);
+    lease_count_request(&x->lease);
     counter_add(&t->codes[class < ARRAY_LEN(t->codes) ? class : 0], 1);
     uint64_t now_us = x->proxy->loop->clock.now_us;
     target_count_response(t, now_us - x->sent_us);

@@ -184,6 +184,7 @@ static void bind_group(struct group *g, struct registry *registry, uint64_t gene
     for (size_t i = 0; i < g->members_n; i++) {
         struct member *m = &g->members[i];
         m->target = registry_get(registry, g->name, m->addr);
+        m->tally = registry_zone_tally(g->news, m->zone);
         atomic_store_explicit(&m->target->generation, generation, memory_order_relaxed);
     }
 }

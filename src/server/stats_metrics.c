@@ -283,37 +283,41 @@ static void write_responses(struct strbuf *b, const struct group *g)
     end(b, upto);
 }
 
-static bool zone_seen_before(const struct group *g, size_t member)
-{
-    for (size_t i = 0; i < member; i++)
-        if (slice_eq(g->members[i].zone, g->members[member].zone))
-            return true;
-    return false;
-}
-
-static uint64_t requests_of_zone(const struct group *g, struct slice zone)
+static uint64_t tally_sum(const struct zone_tally *t, unsigned workers, enum zone_decision d)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < g->members_n; i++)
-        if (slice_eq(g->members[i].zone, zone))
-            sum += target_requests(g->members[i].target);
+    for (unsigned w = 0; w < workers; w++)
+        sum += counter_get(&t->local[w].requests[d]);
     return sum;
 }
 
-/* Every target of a group is as good as another in this version: each decision is `cross`. */
-static void write_zones(struct strbuf *b, const struct group *g, struct slice node_zone)
+/* What a policy decides when nothing is wrong is there from the beginning. */
+static enum zone_decision usual_decision(const struct group *g)
 {
-    for (size_t i = 0; i < g->members_n; i++) {
-        struct slice zone = g->members[i].zone;
-        if (zone_seen_before(g, i))
+    return g->zones.rules.policy == CONFIG_ZONES_CROSS ? ZONE_CROSS : ZONE_LOCAL;
+}
+
+static void write_zone_tally(struct strbuf *b, const struct group *g, const struct zone_tally *t,
+                             struct slice node_zone)
+{
+    for (unsigned d = 0; d < ZONE_DECISIONS; d++) {
+        uint64_t sum = tally_sum(t, g->workers, (enum zone_decision)d);
+        if (sum == 0 && d != usual_decision(g))
             continue;
         begin(b, "zone_requests_total");
         label(b, "group", g->name);
         label(b, "zone", node_zone);
-        label(b, "target_zone", zone);
-        label(b, "decision", SLICE("cross"));
-        end(b, requests_of_zone(g, zone));
+        label(b, "target_zone", slice_str(t->zone));
+        label(b, "decision", pick_decision_name((enum zone_decision)d));
+        end(b, sum);
     }
+}
+
+/* Zones that had targets once are still there: what was counted for them does not vanish. */
+static void write_zones(struct strbuf *b, const struct group *g, struct slice node_zone)
+{
+    list_each(n, next, &g->news->tallies)
+        write_zone_tally(b, g, list_entry(n, struct zone_tally, node), node_zone);
 }
 
 static const char *const sticky_results[GROUP_STICKY_RESULTS] = {

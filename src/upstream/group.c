@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "upstream/balance.h"
 #include "upstream/registry.h"
+#include "upstream/view_zones.h"
 
 void group_init(struct group *g, unsigned workers)
 {
@@ -17,8 +18,10 @@ void group_init(struct group *g, unsigned workers)
 
 void group_fini(struct group *g)
 {
-    for (unsigned w = 0; w < g->workers; w++)
+    for (unsigned w = 0; w < g->workers; w++) {
         balance_free(g->views[w].balancer);
+        view_zones_free(g->views[w].zones);
+    }
     free(g->views);
     g->views = NULL;
 }
@@ -50,8 +53,11 @@ static unsigned states_of(const struct group *g, uint8_t *states)
     return seen;
 }
 
-static unsigned let_in(const struct group *g, unsigned seen)
+static unsigned let_in(const struct group *g, const struct view *v, unsigned seen,
+                       const uint8_t *states)
 {
+    if (v->zones)
+        return view_zones_let_in(v->zones, g, states);
     if (seen & BIT(HEALTH_HEALTHY))
         return BIT(HEALTH_HEALTHY);
     return g->fail_open ? ALL_STATES : BIT(HEALTH_INITIAL);
@@ -71,9 +77,13 @@ static unsigned weigh(const struct group *g, struct view *v, uint32_t *weights)
     uint8_t *states = calloc(g->members_n + 1, sizeof(*states));
     CHECK(states);
     unsigned seen = states_of(g, states);
-    v->serving = (uint8_t)let_in(g, seen);
+    v->serving = (uint8_t)let_in(g, v, seen, states);
     v->members_n = 0;
+    v->no_zone = seen != 0;
     for (size_t i = 0; i < g->members_n; i++) {
+        if (!states[i] || view_zones_out(v->zones, &g->members[i]))
+            continue;
+        v->no_zone = false;
         if (!(v->serving & states[i]))
             continue;
         weights[i] = weight_of(&g->members[i]);
@@ -89,9 +99,15 @@ static void build_view(const struct group *g, unsigned worker, struct rng *rng)
     struct balancer *before = v->balancer;
     uint32_t *weights = calloc(g->members_n + 1, sizeof(*weights));
     CHECK(weights);
+    if (!v->built)
+        v->zones = view_zones_new(g, worker, rng);
     unsigned seen = weigh(g, v, weights);
     struct balance_set set = {g->members, g->members_n, weights, worker};
-    v->balancer = v->members_n ? g->balance->build(&set, before, rng) : NULL;
+    bool apart = v->zones && v->zones->apart;
+    if (apart)
+        view_zones_build(v->zones, g, &set, rng);
+    v->balancer = v->members_n && !apart ? g->balance->build(&set, before, rng) : NULL;
+    v->decision = v->zones ? v->zones->zones[0].decision : ZONE_CROSS;
     v->closed = seen && v->members_n == 0;
     v->usable = seen & (BIT(HEALTH_HEALTHY) | BIT(HEALTH_INITIAL));
     v->remade = true;
@@ -140,6 +156,16 @@ bool group_lets_in(const struct group *g, unsigned worker, const struct target *
     return lets_in(g, &g->views[worker], t);
 }
 
+bool group_zone_out(const struct group *g, unsigned worker, const struct member *m)
+{
+    return view_zones_out(g->views[worker].zones, m);
+}
+
+bool group_no_zone(const struct group *g, unsigned worker)
+{
+    return g->views[worker].no_zone;
+}
+
 bool group_closed(const struct group *g, unsigned worker)
 {
     return g->views[worker].closed;
@@ -149,22 +175,31 @@ bool group_closed(const struct group *g, unsigned worker)
 
 static bool may_prefer(const struct group *g, const struct view *v, const struct pick *p)
 {
-    return p->preferred && lets_in(g, v, p->preferred->target) && pick_allows(p, p->preferred);
+    return p->preferred && lets_in(g, v, p->preferred->target) &&
+           !view_zones_out(v->zones, p->preferred) && pick_allows(p, p->preferred);
+}
+
+static const struct member *ask(const struct group *g, struct view *v, struct pick *p,
+                                struct rng *rng)
+{
+    if (v->balancer)
+        return v->balancer->ops->pick(v->balancer, p, rng);
+    return view_zones_pick(v->zones, g, p, rng);
 }
 
 const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng, struct pick *p)
 {
     struct view *v = newest_view(g, worker, rng);
-    p->decision = may_prefer(g, v, p) ? ZONE_STICKY : ZONE_CROSS;
+    p->decision = may_prefer(g, v, p) ? ZONE_STICKY : v->decision;
     if (p->decision == ZONE_STICKY)
         return p->preferred;
-    if (!v->balancer)
+    if (v->members_n == 0)
         return NULL;
-    const struct member *m = v->balancer->ops->pick(v->balancer, p, rng);
+    const struct member *m = ask(g, v, p, rng);
     if (m || p->avoid_zone.n == 0)
         return m;
     p->avoid_zone.n = 0;
-    return v->balancer->ops->pick(v->balancer, p, rng);
+    return ask(g, v, p, rng);
 }
 
 bool group_has_other(const struct group *g, unsigned worker, const struct pick *p)
@@ -175,7 +210,8 @@ bool group_has_other(const struct group *g, unsigned worker, const struct pick *
         return true;
     for (size_t i = 0; i < g->members_n && v->members_n; i++) {
         const struct member *m = &g->members[i];
-        if (m->weight && lets_in(g, v, m->target) && pick_allows(&anywhere, m))
+        bool serves = m->weight && lets_in(g, v, m->target) && !view_zones_out(v->zones, m);
+        if (serves && pick_allows(&anywhere, m))
             return true;
     }
     return false;

@@ -107,6 +107,11 @@ bool group_zones_healthy(const struct group *g, const struct member *m)
     return !g->check || target_state(m->target) == HEALTH_HEALTHY;
 }
 
+bool group_zones_shifted(const struct group *g, size_t zone)
+{
+    return g->news && registry_is_shifted(g->news->shifted, g->zones.all[zone].id);
+}
+
 static void count(const struct group *g, const struct member *m, struct zone_input *in)
 {
     if (m->weight == 0 || (target_flags(m->target) & TARGET_DRAINING))
@@ -126,7 +131,7 @@ void group_zones_look(const struct group *g, struct zone_input *to)
         to[i] = (struct zone_input){
             .nodes = z->all[i].nodes,
             .rank = z->all[i].rank,
-            .shifted = g->news && registry_is_shifted(g->news->shifted, z->all[i].id),
+            .shifted = group_zones_shifted(g, i),
         };
     for (size_t i = 0; i < g->members_n && z->n; i++)
         count(g, &g->members[i], &to[g->members[i].zone_at]);

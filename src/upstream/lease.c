@@ -42,10 +42,12 @@ bool lease_may_replay(struct lease *l)
 }
 
 /* One that is not checked to an end may still be well: its links are kept. */
-static bool is_out(const struct lease *l, const struct target *t)
+static bool is_out(const struct lease *l, const struct member *m)
 {
+    const struct target *t = m->target;
     bool suspect = target_state(t) == HEALTH_UNHEALTHY || target_flags(t);
-    return suspect && !group_lets_in(l->group, l->up->worker, t);
+    return (suspect && !group_lets_in(l->group, l->up->worker, t)) ||
+           group_zone_out(l->group, l->up->worker, m);
 }
 
 /* A connection to a target that serves no more is not worth keeping. This comes with the worker's
@@ -53,9 +55,9 @@ static bool is_out(const struct lease *l, const struct target *t)
 static void close_links_of_those_out(const struct lease *l)
 {
     for (size_t i = 0; i < l->group->members_n; i++) {
-        struct target *t = l->group->members[i].target;
-        if (is_out(l, t))
-            link_close_idle(t, l->up->worker);
+        const struct member *m = &l->group->members[i];
+        if (is_out(l, m))
+            link_close_idle(m->target, l->up->worker);
     }
 }
 
@@ -293,11 +295,19 @@ void lease_expire(struct lease *l)
     tell(l);
 }
 
+void lease_count_request(const struct lease *l)
+{
+    counter_add(&local_of(l)->requests, 1);
+    if (l->member->tally)
+        counter_add(&l->member->tally->local[l->up->worker].requests[l->pick.decision], 1);
+}
+
 /* Links of a target that left the configuration, or that does not serve, are not kept. */
 static bool still_wanted(const struct lease *l)
 {
     uint64_t newest = atomic_load_explicit(&l->target->generation, memory_order_relaxed);
-    return newest >= l->up->generation && group_lets_in(l->group, l->up->worker, l->target);
+    return newest >= l->up->generation && group_lets_in(l->group, l->up->worker, l->target) &&
+           !group_zone_out(l->group, l->up->worker, l->member);
 }
 
 /* Whatever became of this lease, others may have slots of the same link. */

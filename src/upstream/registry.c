@@ -47,12 +47,11 @@ static struct group_news *find_news(struct registry *r, struct slice group)
     return NULL;
 }
 
-static struct group_local *new_group_locals(unsigned workers)
+static void *lines(unsigned n, size_t size)
 {
-    size_t bytes = workers * sizeof(struct group_local);
-    struct group_local *l = aligned_alloc(_Alignof(struct group_local), bytes);
-    CHECK(l);
-    return memset(l, 0, bytes);
+    void *p = aligned_alloc(64, n * size);
+    CHECK(n && p);
+    return memset(p, 0, n * size);
 }
 
 static struct group_news *add_news(struct registry *r, struct slice group)
@@ -63,7 +62,10 @@ static struct group_news *add_news(struct registry *r, struct slice group)
     CHECK(news);
     memset(news, 0, bytes);
     news->shifted = &r->shifted;
-    news->local = new_group_locals(r->workers);
+    news->workers = r->workers;
+    news->memories = lines(r->workers, sizeof(*news->memories));
+    list_init(&news->tallies);
+    news->local = lines(r->workers, sizeof(*news->local));
     memcpy(news->name, group.p, group.n);
     list_init(&news->due);
     list_push_back(news_bucket(r, group), &news->node);
@@ -87,7 +89,30 @@ void registry_release_news(struct group_news *news)
     list_del(&news->node);
     list_del(&news->due);
     free(news->local);
+    while (!list_empty(&news->tallies)) {
+        struct zone_tally *t = list_first(&news->tallies, struct zone_tally, node);
+        list_del(&t->node);
+        free(t->local);
+        free(t);
+    }
+    free(news->memories);
     free(news);
+}
+
+struct zone_tally *registry_zone_tally(struct group_news *news, struct slice zone)
+{
+    list_each(n, next, &news->tallies) {
+        struct zone_tally *t = list_entry(n, struct zone_tally, node);
+        if (slice_eq(slice_str(t->zone), zone))
+            return t;
+    }
+    struct zone_tally *t = calloc(1, sizeof(*t) + zone.n + 1);
+    CHECK(t);
+    if (zone.n)
+        memcpy(t->zone, zone.p, zone.n);
+    t->local = lines(news->workers, sizeof(*t->local));
+    list_push_back(&news->tallies, &t->node);
+    return t;
 }
 
 void registry_raise_all(struct registry *r)

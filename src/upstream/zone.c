@@ -33,28 +33,33 @@ bool zone_below(uint32_t targets, uint32_t healthy, uint32_t count, uint32_t per
     return healthy == 0 || healthy < count || (uint64_t)healthy * 100 < (uint64_t)percent * targets;
 }
 
-static bool counts(const struct plan *p, size_t z)
+bool zone_counts(const struct zone_rules *r, const struct zone_input *zones, size_t z)
 {
-    if (p->zones[z].shifted)
+    if (zones[z].shifted)
         return false;
-    return p->rules->policy != CONFIG_ZONES_LOCAL_ONLY || z == p->rules->local;
+    return r->policy != CONFIG_ZONES_LOCAL_ONLY || z == r->local;
 }
 
-static bool opens_to_all(const struct plan *p)
+bool zone_opens(const struct zone_rules *r, const struct zone_input *zones, size_t n)
 {
     uint32_t targets = 0, healthy = 0;
-    for (size_t z = 0; z < p->n; z++)
-        if (counts(p, z)) {
-            targets += p->zones[z].targets;
-            healthy += p->zones[z].healthy;
+    for (size_t z = 0; z < n; z++)
+        if (zone_counts(r, zones, z)) {
+            targets += zones[z].targets;
+            healthy += zones[z].healthy;
         }
-    return p->rules->fail_open && targets &&
-           zone_below(targets, healthy, p->rules->minimum_count, p->rules->minimum_percent);
+    return r->fail_open && targets &&
+           zone_below(targets, healthy, r->minimum_count, r->minimum_percent);
+}
+
+static bool counts(const struct plan *p, size_t z)
+{
+    return zone_counts(p->rules, p->zones, z);
 }
 
 static void take_health(struct plan *p)
 {
-    p->all = opens_to_all(p);
+    p->all = zone_opens(p->rules, p->zones, p->n);
     for (size_t z = 0; z < p->n; z++) {
         const struct zone_input *in = &p->zones[z];
         p->shifted |= in->shifted && in->weight;

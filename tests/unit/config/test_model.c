@@ -458,6 +458,43 @@ static void test_a_group_reaches_the_model(void **state)
     unload(&l);
 }
 
+static void test_what_is_said_about_zones_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "node: {zone: a}\n" WEB
+        "target_groups:\n"
+        "  - name: app\n"
+        "    attributes:\n"
+        "      zone_policy: {order: [b, a]}\n"
+        "      zones: {overprovision: 2.05, smoothing: 0}\n"
+        "      minimum_healthy: {routing: {count: 2, percent: 100}}\n"
+        "    targets: [{address: \"10.0.0.1:1\", zone: a}, {address: \"10.0.0.1:2\", zone: b}]\n"
+        "  - name: even\n"
+        "    attributes: {zone_policy: balanced, lb_nodes: {a: 10000, b: 0}, zones: {}}\n"
+        "    targets: [{address: \"10.0.0.1:1\", zone: a}, {address: \"10.0.0.1:2\", zone: b}]\n");
+    const struct config_group_attributes *a = &l.config->groups[0].attributes;
+    assert_int_equal(a->zone_policy.policy, CONFIG_ZONES_ORDER);
+    assert_int_equal(a->zone_policy.order_n, 2);
+    assert_slice(a->zone_policy.order[0].zone, "b");
+    assert_slice(a->zone_policy.order[1].zone, "a");
+    assert_int_equal(a->zones.overprovision_permille, 2050);
+    assert_int_equal(a->zones.smoothing_ms, 0);
+    assert_int_equal(a->minimum_healthy.routing.count, 2);
+    assert_int_equal(a->minimum_healthy.dns.percent, 100); /* as routing, when it is not given */
+    a = &l.config->groups[1].attributes;
+    assert_int_equal(a->zone_policy.policy, CONFIG_ZONES_BALANCED);
+    assert_int_equal(a->lb_nodes.zones_n, 2);
+    assert_slice(a->lb_nodes.zones[0].zone, "a");
+    assert_int_equal(a->lb_nodes.zones[0].nodes, 10000);
+    assert_int_equal(a->lb_nodes.zones[1].nodes, 0);
+    assert_int_equal(a->zones.overprovision_permille, 1400);
+    assert_int_equal(a->zones.smoothing_ms, 5000);
+    assert_int_equal(a->minimum_healthy.routing.count, 1);
+    assert_int_equal(a->minimum_healthy.dns.percent, 0);
+    unload(&l);
+}
+
 static struct loaded load_group(const char *rest)
 {
     char text[1000];
@@ -593,6 +630,7 @@ int main(void)
         cmocka_unit_test(test_a_redirect_may_drop_the_query_and_use_keywords_where_elb_does),
         cmocka_unit_test(test_a_fixed_response_reaches_the_model),
         cmocka_unit_test(test_a_group_reaches_the_model),
+        cmocka_unit_test(test_what_is_said_about_zones_reaches_the_model),
         cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),
         cmocka_unit_test(test_a_check_speaks_as_the_traffic_unless_it_is_told),
         cmocka_unit_test(test_a_health_check_reaches_the_model),

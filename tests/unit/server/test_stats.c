@@ -182,13 +182,18 @@ static void test_response_times_are_a_histogram_by_group(void **state)
 static void test_requests_are_counted_by_the_zones_they_crossed(void **state)
 {
     struct fixture *f = *state;
-    counter_add(&target(f, 0, 0)->local[0].requests, 2);
-    counter_add(&target(f, 0, 1)->local[1].requests, 3);
+    const struct member *m = f->server.snapshots.current->groups[0].members;
+    counter_add(&m[0].tally->local[0].requests[ZONE_CROSS], 2);
+    counter_add(&m[1].tally->local[0].requests[ZONE_CROSS], 1);
+    counter_add(&m[1].tally->local[1].requests[ZONE_CROSS], 2);
+    counter_add(&m[1].tally->local[1].requests[ZONE_SHIFT], 4);
     stats_metrics_write(&f->server, &f->out);
     assert_has(f, "tenbin_zone_requests_total{group=\"app\",zone=\"a\",target_zone=\"a\","
                   "decision=\"cross\"} 2\n"
                   "tenbin_zone_requests_total{group=\"app\",zone=\"a\",target_zone=\"b\","
-                  "decision=\"cross\"} 3\n");
+                  "decision=\"cross\"} 3\n"
+                  "tenbin_zone_requests_total{group=\"app\",zone=\"a\",target_zone=\"b\","
+                  "decision=\"shift\"} 4\n");
 }
 
 static void test_a_removed_listener_keeps_its_metrics(void **state)
