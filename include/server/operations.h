@@ -16,7 +16,7 @@
 #define SERVER_OPERATIONS_H
 
 #include "server/admin.h"
-#include "server/state_file.h"
+#include "server/changes.h"
 #include "server/worker.h"
 
 #define OPERATIONS_MAX         64 /* at the same time */
@@ -27,10 +27,9 @@ struct server;
 
 struct operations {
     struct server *server;
-    struct list drains;  /* what operators drained, also of targets that are not there now */
     struct list running; /* of struct operation */
     unsigned running_n;
-    struct state_file file;
+    struct changes changes;
 };
 
 enum operation_what {
@@ -55,13 +54,6 @@ struct operation_wish {
 void operations_init(struct operations *o, struct server *s);
 /* Clients have gone, workers have ended. */
 void operations_fini(struct operations *o);
-
-/* At the start, before the first snapshot is published: what was kept, as far as c has its groups.
- */
-void operations_restore(struct operations *o, const struct state *kept, const struct config *c);
-/* The snapshot is bound and about to be published. reload: its file was read anew, so changes to
- * what it does not name any more are forgotten. */
-void operations_adopt(struct operations *o, const struct snapshot *next, bool reload);
 
 /* False: not now, and the answer says why. */
 bool operations_may_begin(const struct operations *o, struct admin_answer *answer);

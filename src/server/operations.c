@@ -26,117 +26,11 @@ struct operation {
     unsigned waiting;                /* answers that are due */
     struct state_waiter save;
     uint64_t wait_until_ms;
+    bool again;         /* it was so already: a client that waits on asks again and again */
     const char *failed; /* it was not applied: why */
     struct timer timer;
     struct task task;
 };
-
-struct drain {
-    struct list node;
-    struct slice group;
-    struct addr addr;
-    char name[];
-};
-
-/* ---- drains ---- */
-
-static struct drain *find_drain(const struct operations *o, struct slice group,
-                                const struct addr *addr)
-{
-    list_each(n, next, &o->drains) {
-        struct drain *d = list_entry(n, struct drain, node);
-        if (slice_eq(d->group, group) && addr_eq(&d->addr, addr))
-            return d;
-    }
-    return NULL;
-}
-
-static void add_drain(struct operations *o, struct slice group, const struct addr *addr)
-{
-    if (find_drain(o, group, addr))
-        return;
-    struct drain *d = calloc(1, sizeof(*d) + group.n + 1);
-    CHECK(d);
-    d->group = slice_of(memcpy(d->name, group.p, group.n), group.n);
-    d->addr = *addr;
-    list_push_back(&o->drains, &d->node);
-}
-
-static void drop_drain(struct drain *d)
-{
-    if (!d)
-        return;
-    list_del(&d->node);
-    free(d);
-}
-
-static void set_drained(struct target *t, bool drained)
-{
-    t->drained = drained;
-    target_settle_draining(t);
-}
-
-/* ---- saving ---- */
-
-static size_t count(const struct list *l)
-{
-    size_t n = 0;
-    list_each(at, next, l)
-        n++;
-    return n;
-}
-
-static void collect_drains(const struct operations *o, struct state *s, struct arena *a)
-{
-    s->drained = ARENA_ARRAY(a, struct state_target, count(&o->drains) + 1);
-    list_each(n, next, &o->drains) {
-        const struct drain *d = list_entry(n, struct drain, node);
-        s->drained[s->drained_n++] = (struct state_target){.group = d->group, .addr = d->addr};
-    }
-}
-
-static void collect_shifts(const struct shifts *from, struct state *s, struct arena *a)
-{
-    s->shifts = ARENA_ARRAY(a, struct state_shift, from->n + 1);
-    for (; s->shifts_n < from->n; s->shifts_n++) {
-        const struct shift *f = &from->all[s->shifts_n];
-        s->shifts[s->shifts_n] = (struct state_shift){
-            .zone = slice_str(f->zone),
-            .reason = slice_str(f->reason),
-            .by = f->by,
-            .since_s = (uint64_t)(f->since_us / 1000000),
-            .until_s = (uint64_t)((f->until_us + 999999) / 1000000),
-        };
-    }
-}
-
-/* False: there is no place to keep it. */
-static bool save(struct operations *o, struct state_waiter *w)
-{
-    struct slice dir = o->server->snapshots.current->config->state_dir;
-    struct state s = {.version = STATE_VERSION};
-    struct arena a;
-    struct strbuf text;
-    if (dir.n == 0)
-        return false;
-    arena_init(&a);
-    state_from_roster(&s, &a, &o->server->roster);
-    collect_drains(o, &s, &a);
-    collect_shifts(&o->server->shifts, &s, &a);
-    strbuf_init(&text);
-    state_format(&s, &text);
-    state_file_save(&o->file, dir, &text, w);
-    strbuf_fini(&text);
-    arena_fini(&a);
-    return true;
-}
-
-static void on_shifts_changed(void *ctx)
-{
-    struct operations *o = ctx;
-    if (o->server->snapshots.current)
-        (void)save(o, NULL);
-}
 
 /* ---- one operation: its answer ---- */
 
@@ -149,6 +43,12 @@ static const struct group *group_of(const struct operations *o, struct slice nam
             return &s->groups[i];
         }
     return NULL;
+}
+
+static bool is_named(const struct snapshots *s, const struct target *t)
+{
+    return t &&
+           atomic_load_explicit(&t->generation, memory_order_relaxed) >= s->current->generation;
 }
 
 /* NULL: it is not named any more, and nothing is in flight to it. A snapshot that somebody still
@@ -243,9 +143,10 @@ static void audit(const struct operation *p)
     struct slice object = p->zone;
     if (!is_of_zone(p))
         object = slice_of(text, addr_format(&p->addr, text));
-    log_info("audit: %s%s%.*s %.*s by %.*s: %s%s", names[p->what], p->group.n ? " " : "",
-             (int)p->group.n, p->group.p, (int)object.n, object.p, (int)p->who.n, p->who.p,
-             p->failed ? p->failed : "ok", p->save.error ? ", but it could not be saved" : "");
+    log_write(p->again ? LOG_DEBUG : LOG_INFO, "audit: %s%s%.*s %.*s by %.*s: %s%s", names[p->what],
+              p->group.n ? " " : "", (int)p->group.n, p->group.p, (int)object.n, object.p,
+              (int)p->who.n, p->who.p, p->failed ? p->failed : "ok",
+              p->save.error ? ", but it could not be saved" : "");
 }
 
 /* ---- one operation: its steps ---- */
@@ -296,7 +197,7 @@ static void wait_on(struct operation *p)
 static void go_on_saving(struct operation *p)
 {
     p->step = STEP_SAVING;
-    if (!save(p->all, &p->save)) {
+    if (!changes_save(&p->all->changes, &p->save)) {
         p->step = STEP_WAITING;
         wait_on(p);
     }
@@ -343,44 +244,79 @@ static void tell_workers(struct operation *p)
 static void begin_drain(struct operation *p, const struct group *g)
 {
     struct operations *o = p->all;
+    struct target *t = target_of(p);
     bool drained = p->what == OPERATION_DRAIN;
-    if (drained)
-        add_drain(o, p->group, &p->addr);
-    else
-        drop_drain(find_drain(o, p->group, &p->addr));
-    set_drained(target_of(p), drained);
+    p->again = drained == changes_is_drained(&o->changes, p->group, &p->addr);
+    changes_set_drained(&o->changes, p->group, &p->addr, drained);
+    t->drained = drained;
+    target_settle_draining(t);
     news_raise_now(&o->server->news, g->news);
     tell_workers(p);
 }
 
-static void add_to_roster(struct operation *p, enum roster_source source, uint64_t weight)
+static void add_to_roster(struct operation *p, enum roster_source source, uint16_t weight)
 {
     char text[ADDR_TEXT_MAX];
     struct config_target t = {
         .text = slice_of(text, addr_format(&p->addr, text)),
-        .zone = source == ROSTER_OPERATOR ? p->zone : slice_of("", 0),
-        .weight = (uint16_t)weight,
+        .zone = p->zone,
+        .weight = weight,
         .addrs = &p->addr,
         .addrs_n = 1,
     };
     roster_add(&p->all->server->roster, p->group, source, &t);
 }
 
-static void begin_roster(struct operation *p, const struct operation_wish *w, bool named)
+/* What is not given stays as it was. False: nothing changes. */
+static bool put_registered(struct operation *p, const struct operation_wish *w, bool named)
 {
     struct roster *r = &p->all->server->roster;
-    if (w->what == OPERATION_REGISTER) {
-        (void)roster_remove(r, p->group, ROSTER_REMOVED, &p->addr);
-        if (!named)
-            add_to_roster(p, ROSTER_OPERATOR, w->weight == CONFIG_NONE ? 1 : w->weight);
-    } else {
-        (void)roster_remove(r, p->group, ROSTER_OPERATOR, &p->addr);
-        if (named)
-            add_to_roster(p, ROSTER_REMOVED, 0);
-        drop_drain(find_drain(p->all, p->group, &p->addr));
-    }
+    const struct config_target *old = roster_get(r, p->group, ROSTER_OPERATOR, &p->addr);
+    bool back = roster_remove(r, p->group, ROSTER_REMOVED, &p->addr);
+    uint16_t weight = w->weight != CONFIG_NONE ? (uint16_t)w->weight : old ? old->weight : 1;
+    if (named)
+        return back;
+    if (old && p->zone.n == 0)
+        p->zone = arena_slice(&p->arena, old->zone);
+    if (old && old->weight == weight && slice_eq(old->zone, p->zone))
+        return back;
+    add_to_roster(p, ROSTER_OPERATOR, weight);
+    return true;
+}
+
+static bool put_removed(struct operation *p, bool named)
+{
+    struct roster *r = &p->all->server->roster;
+    bool changed = roster_remove(r, p->group, ROSTER_OPERATOR, &p->addr);
+    changes_set_drained(&p->all->changes, p->group, &p->addr, false);
+    if (!named || roster_get(r, p->group, ROSTER_REMOVED, &p->addr))
+        return changed;
+    add_to_roster(p, ROSTER_REMOVED, 0);
+    return true;
+}
+
+/* Do all workers serve it as it is to be? */
+static bool is_served(const struct operation *p)
+{
+    const struct snapshots *s = &p->all->server->snapshots;
+    bool named = is_named(s, target_of(p));
+    return s->serving == s->current->generation && named == (p->what == OPERATION_REGISTER);
+}
+
+static void begin_roster(struct operation *p, const struct operation_wish *w, bool named)
+{
+    struct server *s = p->all->server;
+    bool changed =
+        w->what == OPERATION_REGISTER ? put_registered(p, w, named) : put_removed(p, named);
     p->reload = (struct reload_waiter){.notify = &p->task};
-    reload_refresh(&p->all->server->reload, &p->reload);
+    p->again = !changed && is_served(p);
+    if (p->again) {
+        list_init(&p->reload.node);
+        p->reload.ok = true;
+        loop_push(&s->loop, &p->task);
+    } else {
+        reload_refresh(&s->reload, &p->reload);
+    }
 }
 
 static struct operation *operation_new(struct operations *o, const struct operation_wish *w)
@@ -498,70 +434,19 @@ void operations_begin(struct operations *o, const struct operation_wish *w, stru
     loop_push(&o->server->loop, &p->task);
 }
 
-/* ---- snapshots ---- */
-
-/* True: something was forgotten. */
-static bool adopt_drains(struct operations *o, const struct snapshot *next, bool reload)
-{
-    bool forgot = false;
-    list_each(n, tmp, &o->drains) {
-        struct drain *d = list_entry(n, struct drain, node);
-        struct target *t = registry_find(&o->server->snapshots.registry, d->group, &d->addr);
-        bool named =
-            t && atomic_load_explicit(&t->generation, memory_order_relaxed) >= next->generation;
-        if (named) {
-            set_drained(t, true);
-        } else if (reload) {
-            drop_drain(d);
-            forgot = true;
-        }
-    }
-    return forgot;
-}
-
-void operations_adopt(struct operations *o, const struct snapshot *next, bool reload)
-{
-    bool forgot = adopt_drains(o, next, reload);
-    if (reload)
-        forgot |= roster_forget_removed(&o->server->roster, next->config);
-    if (forgot)
-        (void)save(o, NULL);
-}
-
-void operations_restore(struct operations *o, const struct state *kept, const struct config *c)
-{
-    state_to_roster(kept, &o->server->roster);
-    roster_keep_groups(&o->server->roster, c);
-    for (size_t i = 0; i < kept->drained_n; i++)
-        add_drain(o, kept->drained[i].group, &kept->drained[i].addr);
-    for (size_t i = 0; i < kept->shifts_n; i++) {
-        const struct state_shift *k = &kept->shifts[i];
-        struct shift s = {.by = k->by,
-                          .since_us = (int64_t)k->since_s * 1000000,
-                          .until_us = (int64_t)k->until_s * 1000000};
-        memcpy(s.zone, k->zone.p, k->zone.n);
-        memcpy(s.reason, k->reason.p, k->reason.n);
-        (void)shift_restore(&o->server->shifts, &s);
-    }
-}
-
 /* ---- life ---- */
 
 void operations_init(struct operations *o, struct server *s)
 {
     *o = (struct operations){.server = s};
-    list_init(&o->drains);
     list_init(&o->running);
-    state_file_init(&o->file, &s->loop);
-    s->shifts.changed = on_shifts_changed;
-    s->shifts.ctx = o;
+    changes_init(&o->changes, s);
 }
 
+/* What is still being written ends first: it tells those who wait for it. */
 void operations_fini(struct operations *o)
 {
-    state_file_fini(&o->file);
+    changes_fini(&o->changes);
     list_each(n, next, &o->running)
         operation_free(list_entry(n, struct operation, node));
-    list_each(n, next, &o->drains)
-        drop_drain(list_entry(n, struct drain, node));
 }

@@ -75,7 +75,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     ejector_adopt(&s->ejector, next->groups, next->groups_n);
     discovery_adopt(&s->discovery, next);
-    operations_adopt(&s->operations, next, reload);
+    changes_adopt(&s->operations.changes, next, reload);
     certificates_adopt(&s->certificates, next);
     for (unsigned w = 0; w < s->workers_n; w++)
         p->commands[w] = (struct worker_command){

@@ -311,7 +311,7 @@ int supervisor_run(const char *path)
     descriptors_raise(c->limits.max_connections);
     if (init(s, path, c) != OK)
         give_up("no memory for the event loop");
-    operations_restore(&s->operations, &kept, c);
+    changes_restore(&s->operations.changes, &kept, c);
     arena_fini(&a);
     run(s, first);
     fini(s);

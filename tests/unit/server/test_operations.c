@@ -47,7 +47,7 @@ static void serve(struct fixture *f, const char *targets, bool reload)
     assert_int_equal(snapshots_bind(&s->snapshots, next), OK);
     departures_note(&s->departures, s->snapshots.current, next);
     snapshots_publish(&s->snapshots, next);
-    operations_adopt(&s->operations, next, reload);
+    changes_adopt(&s->operations.changes, next, reload);
     for (unsigned w = 0; w < WORKERS; w++)
         proxy_adopt(&f->workers[w]->proxy, next);
     turn(f);
@@ -152,9 +152,9 @@ static void test_a_drain_is_applied_by_every_worker_then_saved(void **state)
     loop_turn(&f->server.loop);
     loop_turn(&f->workers[0]->loop);
     loop_turn(&f->server.loop);
-    assert_int_equal(f->server.operations.file.begun, 0); /* the other worker was not heard */
+    assert_int_equal(f->server.operations.changes.file.begun, 0); /* the other worker was not heard */
     finish(f);
-    assert_int_equal(f->server.operations.file.begun, 1);
+    assert_int_equal(f->server.operations.changes.file.begun, 1);
     assert_saved(f, "{\"group\":\"app\",\"address\":\"10.0.0.1:80\"}", true);
     w.what = OPERATION_READY;
     assert_int_equal(begin(f, &w), 0);
@@ -193,7 +193,7 @@ static void test_what_was_kept_is_there_when_the_first_snapshot_serves(void **st
                          .registered = registered,
                          .registered_n = 2};
     struct config *c = config_of(yaml, "", BOTH);
-    operations_restore(&f->server.operations, &kept, c);
+    changes_restore(&f->server.operations.changes, &kept, c);
     model_free(c);
     serve(f, BOTH, false);
     assert_true(target_flags(first(f)) & TARGET_DRAINING);
