@@ -49,4 +49,7 @@ uint64_t stats_log_lines_dropped(const struct server *s);
 void stats_json_write(const struct server *s, struct strbuf *out);
 void stats_metrics_write(const struct server *s, struct strbuf *out);
 
+/* In stats_zones.c: a list. */
+void stats_zones_write(const struct group *g, struct strbuf *out);
+
 #endif

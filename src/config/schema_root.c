@@ -260,6 +260,15 @@ static const struct schema_key keys_keys[] = {
     SCHEMA_END,
 };
 
+static const struct schema_key autoshift_keys[] = {
+    {.name = "mode",
+     .type = SCHEMA_BOOL,
+     .built = SCHEMA_NOT_BUILT,
+     .def = "off",
+     .meaning = "on: a zone that does much worse than the others is shifted away for a while"},
+    SCHEMA_END,
+};
+
 static const struct schema_key reload_keys[] = {
     {.name = "confirm",
      .type = SCHEMA_DURATION,
@@ -332,6 +341,11 @@ const struct schema_key schema_root_keys[] = {
      .keys = keys_keys,
      .meaning = "secrets shared by a fleet; made at random when absent",
      SCHEMA_AT(config, keys)},
+    {.name = "autoshift",
+     .type = SCHEMA_MAP,
+     .built = SCHEMA_NOT_BUILT,
+     .keys = autoshift_keys,
+     .meaning = "zonal shifts without an operator"},
     {.name = "reload",
      .type = SCHEMA_MAP,
      .built = SCHEMA_NOT_BUILT,

@@ -9,6 +9,7 @@
 #include "server/operation_routes.h"
 #include "server/server.h"
 #include "server/stats.h"
+#include "server/zone_health.h"
 
 #define REFUSED_SAY_MS 1000
 
@@ -44,6 +45,7 @@ struct route {
 
 static const struct route routes[] = {
     {SLICE_INIT("/healthz"), false, CONFIG_ROLE_NONE, healthz},
+    {SLICE_INIT("/zone-health"), false, CONFIG_ROLE_NONE, zone_health_answer},
     {SLICE_INIT("/status"), false, CONFIG_ROLE_VIEWER, status},
     {SLICE_INIT("/metrics"), false, CONFIG_ROLE_VIEWER, metrics},
     {SLICE_INIT("/zones/shifts"), false, CONFIG_ROLE_VIEWER, operation_routes_shifts},

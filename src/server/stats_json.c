@@ -166,6 +166,8 @@ static void write_group(struct strbuf *b, const struct server *s, const struct g
     string(b, "protocol", slice_str(protocol_name(c->protocol)));
     write_discovery(b, s, c);
     write_queue(b, g);
+    key(b, "zones");
+    stats_zones_write(g, b);
     key(b, "targets");
     strbuf_str(b, "[");
     for (size_t i = 0; i < g->members_n; i++)

@@ -39,6 +39,19 @@ static uint32_t look(struct view_zones *z, const struct group *g, const uint8_t 
     return found;
 }
 
+/* How full the healthy targets are, for groups that limit it. It changes without any news. */
+static void look_at_room(struct view_zones *z, const struct group *g)
+{
+    for (size_t i = 0; i < z->n; i++) {
+        z->inputs[i].room = (uint64_t)z->inputs[i].healthy * g->max_outstanding;
+        z->inputs[i].outstanding = 0;
+    }
+    for (size_t i = 0; i < g->members_n; i++)
+        if (group_zones_healthy(g, &g->members[i]))
+            z->inputs[g->members[i].zone_at].outstanding +=
+                target_outstanding(g->members[i].target);
+}
+
 /* For a view with one balancer, whose picks are all of one kind. */
 static enum zone_decision common_decision(const struct view_zones *z, const struct group *g,
                                           bool all)
@@ -104,6 +117,8 @@ static void plan(struct view_zones *z, const struct group *g, uint64_t now_ms)
 {
     struct zone_output *out = calloc(z->n, sizeof(*out));
     CHECK(out);
+    if (g->max_outstanding)
+        look_at_room(z, g);
     uint32_t again_ms = zone_plan(&g->zones.rules, z->inputs, z->n, z->memory, now_ms, out);
     z->only = ZONE_NONE;
     for (size_t i = 0; i < z->n; i++) {

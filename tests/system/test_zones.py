@@ -203,3 +203,35 @@ def test_a_zone_that_dies_costs_no_get_and_traffic_settles(tenbin, origins):
     assert {zone for at, _, zone in results if at > died + 2} <= {"b", "c"}
     zones.lb.close_clients()
     zones.lb.settle()
+
+
+# --- what others are told
+
+def health(zones, query=""):
+    return zones.lb.admin("/zone-health" + query)
+
+
+def test_zone_health_follows_the_targets_of_the_nodes_zone(tenbin, origins):
+    zones = Zones(tenbin, origins, "minimum_healthy: {dns: {count: 1}}")
+    answer = health(zones)
+    assert (answer.status, answer.body) == (200, b"ok\n")
+    zones.set("b", "503 Service Unavailable")
+    assert health(zones).status == 200
+    zones.set("a", "503 Service Unavailable")
+    answer = health(zones)
+    assert answer.status == 503
+    assert answer.body == b"group app: 0 of 3 targets of zone a healthy, at least 1 needed\n"
+    assert health(zones, "?group=app").status == 503
+    assert health(zones, "?group=nobody").status == 404
+    zones.set("a", "200 OK")
+    assert health(zones).status == 200
+
+
+def test_the_status_shows_the_zones_of_a_group(tenbin, origins):
+    zones = Zones(tenbin, origins, "zone_policy: prefer_local")
+    zones.set("b", "503 Service Unavailable")
+    assert zones.lb.status()["groups"][0]["zones"] == [
+        {"zone": "a", "targets": 3, "healthy": 3, "shifted": False, "share": 1.0},
+        {"zone": "b", "targets": 3, "healthy": 0, "shifted": False, "share": 0.0},
+        {"zone": "c", "targets": 3, "healthy": 3, "shifted": False, "share": 0.0},
+    ]

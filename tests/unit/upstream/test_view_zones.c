@@ -163,6 +163,28 @@ static void test_balanced_gives_each_target_the_same_over_all_nodes(void **state
     zone_world_fini(&w);
 }
 
+static void test_a_zone_whose_targets_are_full_gives_work_away(void **state)
+{
+    (void)state;
+    struct zone_world w;
+    unsigned counts[26];
+    zone_world_init(&w, "aabb", policy(CONFIG_ZONES_PREFER_LOCAL), "a");
+    w.group.max_outstanding = 10;
+    w.group.counts_outstanding = true;
+    zone_world_count(&w, 1000, counts, NULL);
+    assert_int_equal(counts[0], 1000);
+    atomic_store(&w.members[0].target->outstanding, 9);
+    atomic_store(&w.members[1].target->outstanding, 9);
+    w.now_ms += ZONE_STEP_MS; /* nobody brings news of this: it is looked at again */
+    zone_world_count(&w, 1000, counts, NULL);
+    assert_int_equal(counts[0], 700);
+    atomic_store(&w.members[0].target->outstanding, 11);
+    w.now_ms += ZONE_STEP_MS;
+    zone_world_count(&w, 1000, counts, NULL);
+    assert_int_equal(counts[1], 1000);
+    zone_world_fini(&w);
+}
+
 static void test_order_goes_down_the_list(void **state)
 {
     (void)state;
@@ -252,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_prefer_local_spills_only_the_excess),
         cmocka_unit_test(test_a_share_moves_with_time_and_the_return_is_slow),
         cmocka_unit_test(test_balanced_gives_each_target_the_same_over_all_nodes),
+        cmocka_unit_test(test_a_zone_whose_targets_are_full_gives_work_away),
         cmocka_unit_test(test_order_goes_down_the_list),
         cmocka_unit_test(test_a_try_after_a_failure_leaves_the_zone),
         cmocka_unit_test(test_too_few_healthy_ones_open_the_group_to_all),
