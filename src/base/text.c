@@ -8,18 +8,26 @@ static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                             "50515253545556575859606162636465666768697071727374"
                             "75767778798081828384858687888990919293949596979899";
 
+static size_t digits_of(uint64_t v)
+{
+    for (size_t n = 0;; n += 4, v /= 10000) {
+        if (v < 100)
+            return n + (v < 10 ? 1 : 2);
+        if (v < 10000)
+            return n + (v < 1000 ? 3 : 4);
+    }
+}
+
 size_t text_u64(char *to, uint64_t v)
 {
-    char tmp[TEXT_U64_MAX];
-    char *p = tmp + sizeof(tmp);
+    size_t n = digits_of(v);
+    char *p = to + n;
     for (; v >= 100; v /= 100)
         memcpy(p -= 2, pairs + 2 * (v % 100), 2);
     if (v >= 10)
-        memcpy(p -= 2, pairs + 2 * v, 2);
+        memcpy(p - 2, pairs + 2 * v, 2);
     else
-        *--p = (char)('0' + v);
-    size_t n = (size_t)(tmp + sizeof(tmp) - p);
-    memcpy(to, p, n);
+        p[-1] = (char)('0' + v);
     return n;
 }
 
