@@ -12,11 +12,11 @@ static const char help[] =
     "  status                                 what the running process does, as tables\n"
     "  zones                                  the same by Availability Zone\n"
     "  target drain|ready|register|deregister GROUP ADDRESS [--zone ZONE] [--weight N] [--wait]\n"
+    "  zone shift ZONE --for TIME --reason TEXT [--force] | zone status | zone cancel ZONE\n"
     "  version\n"
     "\n"
-    "FILE is " COMMANDS_CONFIG_PATH
-    " unless given. Commands to the running process find it by the\n"
-    "admin.listen of FILE (-c) or take --admin ADDRESS; a token from --token-file or "
+    "FILE is " COMMANDS_CONFIG_PATH " unless given. Commands to the running process find it by\n"
+    "the admin.listen of FILE (-c) or take --admin ADDRESS; a token comes from --token-file or\n"
     "$TENBIN_TOKEN.\n"
     "Signals while it serves: SIGHUP reloads the file, SIGTERM and SIGINT stop gracefully (a\n"
     "second one at once), SIGUSR1 reopens the logs.\n"
@@ -27,12 +27,18 @@ static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},         {"check", check_main},       {"status", status_main},
-    {"zones", zones_main},     {"target", target_main},     {"version", version_main}, {"--version", version_main},
+    {"run", run_main},
+    {"check", check_main},
+    {"status", status_main},
+    {"zones", zones_main},
+    {"target", target_main},
+    {"zone", zone_main},
+    {"version", version_main},
+    {"--version", version_main},
 };
 
 /* Part of the command line as documented, but not of this version. */
-static const char *const later[] = {"explain", "diff", "top", "zone", "import-aws"};
+static const char *const later[] = {"explain", "diff", "top", "import-aws"};
 
 static int unknown(const char *name)
 {

@@ -49,6 +49,8 @@ static const struct route routes[] = {
     {SLICE_INIT("/status"), false, CONFIG_ROLE_VIEWER, status},
     {SLICE_INIT("/metrics"), false, CONFIG_ROLE_VIEWER, metrics},
     {SLICE_INIT("/zones/shifts"), false, CONFIG_ROLE_VIEWER, operation_routes_shifts},
+    {SLICE_INIT("/zones/shift"), true, CONFIG_ROLE_OPERATOR, operation_routes_shift},
+    {SLICE_INIT("/zones/cancel"), true, CONFIG_ROLE_OPERATOR, operation_routes_cancel},
     {SLICE_INIT("/targets/drain"), true, CONFIG_ROLE_OPERATOR, operation_routes_drain},
     {SLICE_INIT("/targets/ready"), true, CONFIG_ROLE_OPERATOR, operation_routes_ready},
     {SLICE_INIT("/targets/register"), true, CONFIG_ROLE_OPERATOR, operation_routes_register},
