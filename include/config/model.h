@@ -481,8 +481,15 @@ struct config_target_tls {
     struct slice server_name; /* empty: the target's own name or address */
 };
 
+enum config_version {
+    CONFIG_VERSION_HTTP1,
+    CONFIG_VERSION_HTTP2,
+    CONFIG_VERSION_GRPC,
+};
+
 struct config_group {
     struct slice name; /* unique */
+    enum config_version version; /* on http and https */
     enum config_protocol protocol;
     bool tls; /* https, tls */
     struct config_target_tls target_tls;

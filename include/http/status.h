@@ -74,6 +74,10 @@
     X(TARGET_TIMEOUT, "target_timeout", 504, "The target did not answer in time.")                 \
     X(TARGET_BODY_TIMEOUT, "target_body_timeout", 504, "The target stopped in its answer.")        \
     X(TARGET_CUT_BODY, "target_cut_body", 502, "The target's answer ended too early.")             \
+    X(TARGET_REFUSED_STREAM, "target_refused_stream", 503, "The target refused the request.")      \
+    X(TARGET_BAD_FRAME, "target_bad_frame", 502, "The target misused its HTTP/2 connection.")      \
+    X(TARGET_WRONG_PROTOCOL, "target_wrong_protocol", 502, "The target speaks no HTTP/2.")         \
+    X(DEADLINE_EXCEEDED, "deadline_exceeded", 504, "The request's own deadline has passed.")       \
     X(TARGET_DEREGISTERED, "target_deregistered", 502, "The target was removed.")                  \
     X(BAD_RESPONSE, "bad_response", 502, "The target's answer is malformed.")                      \
     X(BAD_RESPONSE_FRAMING, "bad_response_framing", 502, "The answer's length is ambiguous.")      \

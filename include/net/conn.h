@@ -105,6 +105,8 @@ bool conn_has_input(const struct conn *c);
 /* Did nothing come for an owner, and is the conn whole? What is for the transport alone is taken
  * by it. For conns that wait for nobody: idle ones. Does not touch the scratch. */
 bool conn_quiet(struct conn *c);
+/* Is the peer's end the next thing to be read? At most one syscall, none when no event came. */
+bool conn_at_end(const struct conn *c);
 /* Queues the owner's task when there is input: called by whoever made room. */
 void conn_unblock(struct conn *c);
 

@@ -14,4 +14,8 @@
 /* On the lease's link; the caller calls send_head next. */
 struct endpoint *back_h1_start(struct exchange *x);
 
+/* The head for the target into the loop's head buffer: *n octets; x->trace is set. Also for wires
+ * that write it down otherwise. A reason: it may not go on. */
+enum reason back_h1_head(struct exchange *x, size_t *n);
+
 #endif

@@ -69,6 +69,7 @@ struct exchange {
     bool replied;      /* the answer is our own */
     bool head_given;   /* a final response head went to the front */
     bool up_closed;    /* what the client still sends is not wanted any more */
+    bool grpc;         /* see grpc.h */
     bool close_client; /* the client connection ends with this exchange, whatever it asked for */
 
     struct request_head req; /* req.raw.p == NULL: TCP, or a head that was refused */
@@ -88,6 +89,7 @@ struct exchange {
     struct task task; /* the lease is decided */
     uint32_t idle_ms, half_close_ms;
     uint64_t progress_ms; /* last byte in any direction */
+    uint64_t deadline_ms; /* the client's own, for the answer; 0: none */
 
     /* For the log. */
     enum reason reason;

@@ -22,6 +22,7 @@ struct proxy {
     struct pool exchanges, sessions;
     struct pool streams; /* of HTTP/2 clients */
     struct heap h2_memory; /* of HTTP/2 codecs */
+    struct pool back_sessions, back_streams; /* of HTTP/2 targets */
     struct list session_list;
     struct counters *counters;  /* this worker's */
     struct access_log *access_log;

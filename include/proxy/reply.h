@@ -8,6 +8,7 @@
 
 /* Each fills x->resp and *body; the body is empty for HEAD. */
 void reply_error(struct exchange *x, enum reason why, struct slice *body);
+void reply_grpc(struct exchange *x, enum reason why, struct slice *body);
 void reply_fixed(struct exchange *x, const struct config_fixed_response *f, struct slice *body);
 /* REASON_REDIRECT_TOO_LONG, REASON_MISSING_HOST: nothing was built, answer with that instead. */
 MUST_USE enum reason reply_redirect(struct exchange *x, const struct config_redirect *r,

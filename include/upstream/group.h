@@ -74,6 +74,7 @@ struct view {
 struct group {
     struct slice name;
     enum group_wire wire;
+    bool grpc;                       /* its targets take nothing but gRPC's POST */
     const struct link_ops *link_ops; /* of a wire that has some, see link.h; else NULL */
     struct tls_ctx *tls; /* of connections to its targets; NULL: plain. Not the group's to free */
     uint32_t tls_timeout_ms; /* of the handshake */

@@ -221,6 +221,27 @@ static void lint_check(const struct config_group *g, struct report *r)
                        g->name.p);
 }
 
+/* --- versions --- */
+
+static bool speaks_http2(const struct config_listener *l)
+{
+    return l->tls ? l->attributes.http2 : l->attributes.h2c;
+}
+
+static void lint_versions(const struct config *c, const struct config_listener *l,
+                          const struct config_action *a, struct report *r)
+{
+    if (a->type != CONFIG_ACTION_FORWARD || l->protocol != CONFIG_PROTOCOL_HTTP || speaks_http2(l))
+        return;
+    for (size_t i = 0; i < a->forward.groups_n; i++) {
+        const struct config_group *g = &c->groups[a->forward.groups[i].group];
+        if (g->version != CONFIG_VERSION_HTTP1)
+            report_warning(r, a->forward.groups[i].pos,
+                           "\"%s\" is for HTTP/2 clients, which \"%s\" does not serve: all get 464",
+                           g->name.p, l->name.p);
+    }
+}
+
 /* --- loops --- */
 
 static bool listens_on(const struct config *c, const struct addr *a)
@@ -250,8 +271,11 @@ void lint_config(const struct config *c, struct report *r)
     struct zones all = all_zones(c);
     for (size_t i = 0; i < c->listeners_n; i++) {
         lint_unreachable(&c->listeners[i], r);
-        for (size_t j = 0; j < c->listeners[i].rules_n; j++)
+        lint_versions(c, &c->listeners[i], &c->listeners[i].default_action, r);
+        for (size_t j = 0; j < c->listeners[i].rules_n; j++) {
+            lint_versions(c, &c->listeners[i], &c->listeners[i].rules[j].action, r);
             lint_values(&c->listeners[i].rules[j], r);
+        }
     }
     for (size_t i = 0; i < c->groups_n; i++) {
         const struct config_group *g = &c->groups[i];

@@ -216,9 +216,9 @@ static const struct schema_word protocols[] = {
 };
 
 static const struct schema_word versions[] = {
-    {"http1", 0, true},
-    {"http2", 0, false},
-    {"grpc", 0, false},
+    {"http1", CONFIG_VERSION_HTTP1, true},
+    {"http2", CONFIG_VERSION_HTTP2, true},
+    {"grpc", CONFIG_VERSION_GRPC, true},
     SCHEMA_WORDS_END,
 };
 
@@ -271,7 +271,8 @@ const struct schema_key schema_group_keys[] = {
      .def = "http1",
      .words = versions,
      .http_only = true,
-     .meaning = "http1 (http2, grpc: not built yet)"},
+     .meaning = "http1, http2 or grpc: what targets speak; the last two for HTTP/2 clients only",
+     SCHEMA_AT(config_group, version)},
     {.name = "attributes",
      .type = SCHEMA_MAP,
      .keys = attribute_keys,

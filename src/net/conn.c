@@ -145,6 +145,15 @@ bool conn_has_input(const struct conn *c)
            (c->transport && c->transport->pending(c));
 }
 
+bool conn_at_end(const struct conn *c)
+{
+    char byte;
+    if (c->eof || c->broken || !c->readable)
+        return c->eof || c->broken;
+    ssize_t got = recv(c->fd, &byte, 1, MSG_PEEK);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void conn_unblock(struct conn *c)
 {
     if (c->task && conn_has_input(c))

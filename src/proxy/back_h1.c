@@ -56,22 +56,31 @@ static struct forward_request context(const struct exchange *x, char *host)
     return c;
 }
 
+enum reason back_h1_head(struct exchange *x, size_t *n)
+{
+    char host[ADDR_TEXT_MAX];
+    struct forward_request c = context(x, host);
+    struct forwarded out;
+    enum reason why = forward_request(&x->req, &c, x->proxy->loop->head, LOOP_HEAD_BYTES, &out);
+    if (why != REASON_NONE)
+        return why;
+    struct slice trace = slice_upto(out.trace_id, sizeof(x->trace));
+    memcpy(x->trace, trace.p, trace.n);
+    x->trace_n = trace.n;
+    *n = out.n;
+    return REASON_NONE;
+}
+
 static void send_head(struct endpoint *ep)
 {
     struct back_h1 *b = back_of(ep);
     struct exchange *x = ep->x;
-    char host[ADDR_TEXT_MAX];
-    struct forward_request c = context(x, host);
-    struct forwarded out;
-    b->failed = forward_request(&x->req, &c, x->proxy->loop->head, LOOP_HEAD_BYTES, &out);
-    if (b->failed != REASON_NONE) {
+    size_t n;
+    b->failed = back_h1_head(x, &n);
+    if (b->failed == REASON_NONE)
+        h1_body_out_init(&b->out, x->req.framing, n);
+    else
         loop_push(x->proxy->loop, &b->task);
-        return;
-    }
-    struct slice trace = slice_upto(out.trace_id, sizeof(x->trace));
-    memcpy(x->trace, trace.p, trace.n);
-    x->trace_n = trace.n;
-    h1_body_out_init(&b->out, x->req.framing, out.n);
 }
 
 /* A write that fails is found by the task, which reads what the target said before it closed. */

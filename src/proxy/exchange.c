@@ -1,17 +1,17 @@
 #include "proxy/exchange.h"
 
 #include "http/path.h"
-#include "net/socket.h"
 #include "proxy/back_h1.h"
+#include "proxy/back_h2.h"
 #include "proxy/end_raw.h"
 #include "proxy/exchange_log.h"
 #include "proxy/failover.h"
+#include "proxy/grpc.h"
 #include "proxy/hash_key.h"
 #include "proxy/reply.h"
 #include "proxy/retry.h"
 
 #define EXCHANGE_MAGIC 0x45584348
-#define DEFAULT_PORT   80 /* of http */
 
 /* Under pressure an exchange still holds a piece of body on either side of its slow peer. */
 #define PROMISED_BYTES (2u * 4096)
@@ -193,10 +193,15 @@ static void let_go_of_snapshot(struct exchange *x)
 
 /* ---- timers ---- */
 
+static uint64_t soonest(const struct exchange *x, uint64_t due)
+{
+    return x->deadline_ms && x->deadline_ms < due ? x->deadline_ms : due;
+}
+
 static void start_clock(struct exchange *x)
 {
     exchange_progress(x);
-    loop_timer(x->proxy->loop, x->client.timer, x->idle_ms);
+    loop_timer_at(x->proxy->loop, x->client.timer, soonest(x, x->progress_ms + x->idle_ms));
 }
 
 static uint32_t patience_ms(const struct exchange *x)
@@ -252,7 +257,8 @@ static void reply(struct exchange *x, enum reason why)
 {
     struct slice body;
     x->reason = why;
-    reply_error(x, why, &body);
+    x->deadline_ms = 0; /* it is met */
+    x->grpc ? reply_grpc(x, why, &body) : reply_error(x, why, &body);
     send_reply(x, body);
 }
 
@@ -266,6 +272,7 @@ static void move_head(struct exchange *x)
     char *at = x->head_store->data;
     x->received_head_bytes = (uint32_t)h->raw.n;
     head_request_move(h, at + fields, (struct field *)(void *)at, at + fields + h->raw.n);
+    grpc_note(x);
 }
 
 static const struct rule *match(struct exchange *x)
@@ -298,7 +305,10 @@ static void forward(struct exchange *x, const struct rule *rule, const struct ac
         x->raw ? exchange_cut(x, REASON_NO_TARGET) : reply(x, REASON_NO_TARGET);
         return;
     }
-    take_lease(x);
+    if (grpc_mismatch(x, g))
+        reply(x, REASON_PROTOCOL_MISMATCH);
+    else
+        take_lease(x);
 }
 
 static void act(struct exchange *x, const struct rule *rule)
@@ -376,6 +386,8 @@ static enum reason reason_of(const struct lease *l)
         return l->group->queue_max ? REASON_QUEUE_FULL : REASON_TARGETS_BUSY;
     case ERR_AGAIN:
         return REASON_QUEUE_TIMEOUT;
+    case ERR_UNSUPPORTED:
+        return REASON_TARGET_WRONG_PROTOCOL;
     default:
         return REASON_TARGET_REFUSED;
     }
@@ -414,7 +426,7 @@ static void start_back(struct exchange *x)
         return;
     }
     say_continue(x);
-    x->back = back_h1_start(x);
+    x->back = x->group->wire == GROUP_WIRE_H2 ? back_h2_start(x) : back_h1_start(x);
     x->back->ops->send_head(x->back);
 }
 
@@ -435,33 +447,6 @@ static void lease_decided(struct exchange *x)
         refused(x);
     else
         start_back(x);
-}
-
-uint16_t exchange_local_port(const struct exchange *x)
-{
-    uint16_t port = addr_port(x->client.local);
-    return port ? port : DEFAULT_PORT;
-}
-
-/* A wildcard is not what anybody connects to: only here is the kernel asked for more. */
-static struct addr local_addr(const struct exchange *x)
-{
-    const struct addr *a = x->client.local;
-    return addr_is_wildcard(a) ? socket_local(x->client.conn->fd) : *a;
-}
-
-size_t exchange_local_host(const struct exchange *x, char *to)
-{
-    struct addr a = local_addr(x);
-    bool v6 = addr_family(&a) == AF_INET6;
-    if (addr_family(&a) == AF_UNIX) {
-        memcpy(to, "localhost", 9);
-        return 9;
-    }
-    to[0] = '[';
-    size_t n = addr_format_ip(&a, to + v6);
-    to[n + v6] = ']';
-    return n + 2 * v6;
 }
 
 /* ---- from the front ---- */
@@ -559,18 +544,19 @@ void exchange_timeout(struct exchange *x)
     uint64_t due = x->progress_ms + patience_ms(x);
     if (x->state == EXCHANGE_LEASE)
         due = l->clock.now_ms + x->idle_ms; /* links have deadlines of their own */
-    if (due > l->clock.now_ms) {
-        loop_timer_at(l, x->client.timer, due);
+    bool late = x->deadline_ms && x->deadline_ms <= l->clock.now_ms;
+    if (due > l->clock.now_ms && !late) {
+        loop_timer_at(l, x->client.timer, soonest(x, due));
         return;
     }
-    enum reason why = guilty(x);
+    enum reason why = late ? REASON_DEADLINE_EXCEEDED : guilty(x);
     if (x->back && (why == REASON_TARGET_TIMEOUT || why == REASON_TARGET_BODY_TIMEOUT))
         lease_failed(&x->lease);
     if (x->head_given || x->raw) {
         abort_with(x, why, END_TIMEOUT);
         return;
     }
-    close_back(x, END_TIMEOUT);
+    close_back(x, late ? END_ABORT : END_TIMEOUT);
     if (why == REASON_BODY_TIMEOUT)
         x->close_client = true;
     reply(x, why);

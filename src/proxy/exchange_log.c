@@ -6,7 +6,7 @@ static struct slice type_of(const struct exchange *x)
 {
     bool tls = x->client.tls_protocol.n > 0;
     if (!x->raw && slice_eq(x->client.protocol, SLICE("HTTP/2.0")))
-        return SLICE("h2");
+        return !x->grpc ? SLICE("h2") : tls ? SLICE("grpcs") : SLICE("grpc");
     if (!x->raw)
         return tls ? SLICE("https") : SLICE("http");
     if (x->req.raw.n)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "net/socket.h"
+#include "proxy/back_h2.h"
 #include "proxy/end_raw.h"
 #include "proxy/front_h1.h"
 #include "proxy/front_h2.h"
@@ -66,6 +67,8 @@ void proxy_init(struct proxy *p, struct loop *loop, unsigned worker, unsigned ma
     pool_init(&p->sessions, "sessions", session_bytes(), max_sessions);
     pool_init(&p->streams, "streams", front_h2_stream_bytes(), UINT32_MAX);
     heap_init(&p->h2_memory);
+    pool_init(&p->back_sessions, "back sessions", back_h2_bytes(), UINT32_MAX);
+    pool_init(&p->back_streams, "back streams", back_h2_stream_bytes(), UINT32_MAX);
     list_init(&p->session_list);
     task_init(&p->cut_task, cut_removed);
     timer_init(&p->cut_timer, &p->cut_task);
@@ -79,6 +82,8 @@ void proxy_fini(struct proxy *p)
     pool_fini(&p->sessions);
     pool_fini(&p->streams);
     heap_fini(&p->h2_memory);
+    pool_fini(&p->back_sessions);
+    pool_fini(&p->back_streams);
     upstream_fini(&p->upstream);
     stickiness_fini(&p->stickiness);
     free(p->fields);

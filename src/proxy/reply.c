@@ -2,6 +2,7 @@
 
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
+#include "proxy/grpc.h"
 #include "proxy/redirect.h"
 
 #define FIELDS_MAX 8
@@ -26,9 +27,10 @@ static struct slice put_body(const struct h1_writer *w, struct slice body)
     return slice_of(to, body.n);
 }
 
+/* 0: of an answer whose end is said otherwise. */
 static bool has_no_body(unsigned status)
 {
-    return status == 204 || status == 205 || status == 304;
+    return status == 0 || status == 204 || status == 205 || status == 304;
 }
 
 /* Parsed by the same parser as a target's head, so that what follows has one shape to deal with. */
@@ -64,6 +66,20 @@ void reply_error(struct exchange *x, enum reason why, struct slice *body)
     if (why == REASON_METHOD_NOT_ALLOWED)
         h1_writer_field(&w, SLICE("Allow"), SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
     end(x, &w, status, SLICE("text/plain; charset=utf-8"), body);
+}
+
+/* An answer that is its trailers alone: the HTTP status is about the transport, which is well. */
+void reply_grpc(struct exchange *x, enum reason why, struct slice *body)
+{
+    struct h1_writer w = begin(x, 200, 0);
+    H1_WRITER_LIT(&w, "Content-Type: application/grpc\r\ngrpc-status: ");
+    h1_writer_u64(&w, grpc_code_of(why));
+    H1_WRITER_LIT(&w, "\r\ngrpc-message: ");
+    h1_writer_slice(&w, status_text(why));
+    H1_WRITER_LIT(&w, "\r\n");
+    *body = slice_of(NULL, 0);
+    end(x, &w, 0, *body, body);
+    x->resp.framing = FRAMING_NONE;
 }
 
 void reply_fixed(struct exchange *x, const struct config_fixed_response *f, struct slice *body)

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "proxy/back_h2.h"
 #include "proxy/stickiness.h"
 #include "proxy/tls_store.h"
 #include "upstream/balance.h"
 #include "upstream/group_zones.h"
 
 #define SNAPSHOT_MAGIC 0x534e4150
+#define PLAIN_H2_KEY   2 /* of links; those of TLS are odd */
 
 /* ---- compile ---- */
 
@@ -43,6 +45,7 @@ static void add_member(void *ctx, const struct config_target *t, const struct ad
         (struct member){.addr = addr,
                         .zone = t->zone,
                         .server_name = server_name(to->config, t),
+                        .link_key = to->group->wire == GROUP_WIRE_H2 ? PLAIN_H2_KEY : 0,
                         .weight = t->weight,
                         .priority = t->priority};
 }
@@ -68,11 +71,20 @@ static void limit_work(struct group *g, const struct config_group_attributes *c)
     g->budget = (struct budget_rule){c->retry_budget.percent, c->retry_budget.minimum};
 }
 
+static enum group_wire wire_of(const struct config_group *c)
+{
+    if (c->protocol == CONFIG_PROTOCOL_TCP)
+        return GROUP_WIRE_RAW;
+    return c->version == CONFIG_VERSION_HTTP1 ? GROUP_WIRE_H1 : GROUP_WIRE_H2;
+}
+
 static void compile_group(struct snapshot *s, struct group *g, const struct config_group *c)
 {
     group_init(g, s->workers);
     g->name = c->name;
-    g->wire = c->protocol == CONFIG_PROTOCOL_TCP ? GROUP_WIRE_RAW : GROUP_WIRE_H1;
+    g->wire = wire_of(c);
+    g->link_ops = g->wire == GROUP_WIRE_H2 ? &back_h2_link_ops : NULL;
+    g->grpc = c->version == CONFIG_VERSION_GRPC;
     balance_choose(g, &c->attributes);
     g->retries = c->attributes.retries;
     g->check = c->health_check.on && c->used ? &c->health_check : NULL;

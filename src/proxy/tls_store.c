@@ -9,7 +9,8 @@
 #include "net/tls_ctx.h"
 
 #define ALPN_H1 "\x08http/1.1"
-#define ALPN_H2 "\x02h2" ALPN_H1
+#define ALPN_ONLY_H2 "\x02h2"
+#define ALPN_H2      ALPN_ONLY_H2 ALPN_H1
 
 /* A cookie may come back after seven days. */
 #define COOKIES_PERIOD_MS 86400000u
@@ -268,7 +269,9 @@ static struct tls_ctx *load_client(const struct config_group *c, struct slice al
 
 static struct slice target_alpn(const struct config_group *c)
 {
-    return c->protocol == CONFIG_PROTOCOL_HTTP ? SLICE(ALPN_H1) : slice_of(NULL, 0);
+    if (c->protocol != CONFIG_PROTOCOL_HTTP)
+        return slice_of(NULL, 0);
+    return c->version == CONFIG_VERSION_HTTP1 ? SLICE(ALPN_H1) : SLICE(ALPN_ONLY_H2);
 }
 
 static void use_context(struct snapshot *s, struct group *g)

@@ -320,10 +320,10 @@ static void take_slot(struct link *k)
         list_del(&k->node);
 }
 
-/* What has come on a shared link that rests is its own task's to look at: perhaps a FIN. */
-static bool unsure(const struct link *k)
+/* A shared link may have input for its own task: that is read before a request is written. */
+static bool may_serve(struct link *k, uint64_t key)
 {
-    return k->ops && k->state == LINK_IDLE && conn_has_input(k->conn);
+    return k->key == key && (k->ops ? !conn_at_end(k->conn) : conn_quiet(k->conn));
 }
 
 struct link *link_take_idle(struct upstream *up, struct target *t, uint64_t key)
@@ -331,12 +331,11 @@ struct link *link_take_idle(struct upstream *up, struct target *t, uint64_t key)
     list_each(n, tmp, &t->local[up->worker].idle) {
         struct link *k = list_entry(n, struct link, node);
         CHECK_MAGIC(k, LINK_MAGIC);
-        if (k->key != key || (!k->ops && !conn_quiet(k->conn))) {
-            link_drain(k);
-        } else if (!unsure(k)) {
+        if (may_serve(k, key)) {
             take_slot(k);
             return k;
         }
+        link_drain(k);
     }
     return NULL;
 }

@@ -342,7 +342,7 @@ static void test_target_groups_are_checked(void **state)
         {"{name: g, targets: @~}", "targets has no value"},
         {"{name: g, targets: @x}", "[] for none"},
         {"{name: g, targets: [], protocol: @udp}", "\"udp\" is not built"},
-        {"{name: g, targets: [], protocol_version: @http2}", "\"http2\" is not built"},
+        {"{name: g, targets: [], protocol_version: @http3}", "\"http3\""},
         {"{name: g, targets: [], protocol: tcp, protocol_version: @http1}", "means nothing"},
         {"{name: g, targets: [], health_check: {protocol: @grpc}}", "\"grpc\" is not built"},
         {"{name: g, targets: [], health_check: @on}", "or off"},

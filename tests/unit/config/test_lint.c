@@ -190,6 +190,45 @@ static void test_a_target_that_is_tenbin_itself_is_told(void **state)
     free(text);
 }
 
+/* Which listeners can reach a group of that version? */
+static void check_version(const char *listener, const char *version, bool warned)
+{
+    char text[2000];
+    snprintf(text, sizeof(text),
+             "listeners:\n"
+             "  - {name: web, listen: \"127.0.0.1:80\", %s, default_action: {forward: a}}\n"
+             "target_groups: [{name: a, protocol_version: %s, targets: [\"127.0.0.1:9000\"]}]\n",
+             listener, version);
+    char place[16];
+    const char *line = strchr(text, '\n') + 1;
+    snprintf(place, sizeof(place), "2:%d", (int)(strstr(line, "forward: ") - line) + 10);
+    struct loaded l = load_good(text);
+    bool found = find_entry(&l.report, REPORT_WARNING, place, "all get 464") != NULL;
+    if (found != warned || l.report.warnings != warned) {
+        print_report(&l.report);
+        fail_msg("%s to %s: expected a warning %d", listener, version, warned);
+    }
+    unload(&l);
+}
+
+static void test_a_group_that_no_client_can_reach_is_told(void **state)
+{
+    (void)state;
+    static const char tls[] = "protocol: https, certificates: [{certificate: a, key: b}]";
+    static const char old[] =
+        "protocol: https, certificates: [{certificate: a, key: b}], attributes: {http2: false}";
+    static const char plain[] = "protocol: http", h2c[] = "protocol: http, attributes: {h2c: true}";
+    check_version(plain, "http1", false);
+    check_version(old, "http1", false);
+    for (int i = 0; i < 2; i++) {
+        const char *version = i ? "grpc" : "http2";
+        check_version(plain, version, true);
+        check_version(h2c, version, false);
+        check_version(tls, version, false);
+        check_version(old, version, true);
+    }
+}
+
 static void test_a_good_file_gets_no_warning(void **state)
 {
     (void)state;
@@ -217,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_targets_without_zone_are_told_when_the_node_has_one),
         cmocka_unit_test(test_weights_that_leave_nothing_are_told),
         cmocka_unit_test(test_a_target_that_is_tenbin_itself_is_told),
+        cmocka_unit_test(test_a_group_that_no_client_can_reach_is_told),
         cmocka_unit_test(test_a_good_file_gets_no_warning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

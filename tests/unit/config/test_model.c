@@ -429,6 +429,19 @@ static void test_a_fixed_response_reaches_the_model(void **state)
     unload(&l);
 }
 
+static void test_what_targets_speak_reaches_the_model(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(WEB "target_groups:\n"
+                                    "  - {name: app, targets: []}\n"
+                                    "  - {name: two, protocol_version: http2, targets: []}\n"
+                                    "  - {name: rpc, protocol_version: grpc, targets: []}\n");
+    assert_int_equal(l.config->groups[0].version, CONFIG_VERSION_HTTP1);
+    assert_int_equal(l.config->groups[1].version, CONFIG_VERSION_HTTP2);
+    assert_int_equal(l.config->groups[2].version, CONFIG_VERSION_GRPC);
+    unload(&l);
+}
+
 static void test_a_group_reaches_the_model(void **state)
 {
     (void)state;
@@ -629,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_a_redirect_to_another_protocol_gets_its_port),
         cmocka_unit_test(test_a_redirect_may_drop_the_query_and_use_keywords_where_elb_does),
         cmocka_unit_test(test_a_fixed_response_reaches_the_model),
+        cmocka_unit_test(test_what_targets_speak_reaches_the_model),
         cmocka_unit_test(test_a_group_reaches_the_model),
         cmocka_unit_test(test_what_is_said_about_zones_reaches_the_model),
         cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),

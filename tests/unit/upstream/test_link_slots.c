@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/socket.h"
@@ -169,17 +170,25 @@ static void test_a_link_rests_when_no_slot_is_used(void **state)
     finish();
 }
 
-static void test_a_resting_link_with_input_is_not_trusted(void **state)
+static void test_a_resting_link_with_input_is_taken_but_not_one_with_a_fin(void **state)
 {
     (void)state;
     begin(1);
     share(1, 2);
+    int fd = fleet_accept(&f, 0);
     lease_end(&leases[0], true);
-    started[0]->conn->readable = true;
-    assert_int_equal(ask(1), LEASE_WAIT);
-    assert_int_equal(started[0]->state, LINK_IDLE);
-    started[0]->conn->readable = false;
-    assert_int_equal(ask(2), LEASE_READY);
+    assert_int_equal(send(fd, "x", 1, 0), 1);
+    fleet_turn(&f);
+    assert_true(started[0]->conn->readable);
+    assert_int_equal(ask(1), LEASE_READY); /* its own task reads that first */
+    assert_ptr_equal(leases[1].link, started[0]);
+    lease_end(&leases[1], true);
+    char byte;
+    assert_int_equal(recv(started[0]->conn->fd, &byte, 1, 0), 1);
+    close(fd);
+    fleet_turn(&f);
+    assert_int_equal(ask(2), LEASE_WAIT);
+    assert_int_equal(closed_n, 1);
     finish();
 }
 
@@ -338,7 +347,7 @@ int main(void)
         T(as_many_links_are_dialled_as_will_be_needed),
         T(a_full_link_is_left_alone_and_taken_again_when_it_has_room),
         T(a_link_rests_when_no_slot_is_used),
-        T(a_resting_link_with_input_is_not_trusted),
+        T(a_resting_link_with_input_is_taken_but_not_one_with_a_fin),
         T(a_draining_link_closes_with_its_last_slot),
         T(other_settings_drain_a_link_in_use),
         T(a_target_that_leaves_drains_its_links),
