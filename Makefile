@@ -16,7 +16,7 @@ O      := build/$(BUILD)
 CC     := gcc
 PYTHON := /usr/bin/python3
 
-LIBS   := -lev -lhttp_parser -lnghttp2 -lyaml -lssl -lcrypto -lm
+LIBS   := -lev -lcares -lhttp_parser -lnghttp2 -lyaml -lssl -lcrypto -lm
 WARN   := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -g $(WARN) -Iinclude -pthread -D_GNU_SOURCE
 LDFLAGS := -pthread
@@ -127,7 +127,7 @@ bench: deps-bench
 	@$(PYTHON) bench/run.py --short
 
 # apt is asked only when something is missing, and says what it installs.
-PKG_RUN   := gcc make libev-dev libssl-dev libnghttp2-dev libhttp-parser-dev libyaml-dev python3
+PKG_RUN   := gcc make libev-dev libssl-dev libnghttp2-dev libhttp-parser-dev libyaml-dev libc-ares-dev python3
 PKG_TEST  := $(PKG_RUN) libcmocka-dev python3-pytest curl wrk strace valgrind redis-server redis-tools postgresql procps iproute2 openssl nghttp2-client python3-h2 python3-grpcio
 PKG_BENCH := $(PKG_RUN) wrk nginx libnginx-mod-stream haproxy nghttp2-proxy h2o openssl valgrind strace
 .PHONY: deps deps-run deps-test deps-bench

@@ -465,12 +465,22 @@ struct config_target {
 enum config_discovery_source {
     CONFIG_DISCOVERY_NONE,
     CONFIG_DISCOVERY_FILE,
+    CONFIG_DISCOVERY_DNS,
+    CONFIG_DISCOVERY_SRV,
 };
+
+#define CONFIG_RESOLVERS_MAX 16
 
 /* Targets that are not in the configuration; see upstream/roster.h. */
 struct config_discovery {
     enum config_discovery_source source;
     struct config_file file; /* FILE */
+    struct slice name;       /* DNS, SRV: to look up */
+    uint16_t port;           /* DNS: of all targets */
+    struct slice zone;       /* DNS, SRV: of all targets; empty: none */
+    uint32_t hold_ms;        /* DNS, SRV */
+    struct addr *resolvers;  /* DNS, SRV; none: those of the file */
+    size_t resolvers_n;
     struct config_pos pos;
 };
 
@@ -518,6 +528,8 @@ struct config {
     struct slice state_dir; /* empty: run-time changes end with the process */
     struct config_limits limits;
     struct config_timeouts timeouts;
+    struct addr *resolvers; /* none: the system's */
+    size_t resolvers_n;
     struct config_keys keys;
     struct config_log log;
     struct config_access_log access_log;

@@ -29,7 +29,7 @@ struct resolve_options {
 
 struct resolve_options resolve_options_default(void);
 
-/* Fills addrs of every target that is a name; each address is then a target, in a stable order.
+/* Fills addrs of every target that is a name and has none yet; each address is then a target, in a stable order.
  * A name without an answer keeps the addresses it has in `last` (same group, same text), else it
  * has none; both are warnings, and so is an address that another target of the group has: it is
  * dropped. ERR_RESET when cancelled, the config is then half done and to be freed. */

@@ -36,6 +36,7 @@ schema_decode schema_rule_decode;     /* to: struct config_rule */
 schema_decode schema_action_decode;   /* to: struct config_action */
 schema_decode schema_group_decode;    /* to: struct config_group */
 schema_decode schema_health_decode;   /* to: struct config_health_check */
+schema_decode schema_discovery_resolver; /* to: struct addr; for items of a list */
 schema_check schema_ejection_check;   /* to: struct config_ejection */
 schema_decode schema_zones_policy_decode; /* to: struct config_zone_rules */
 schema_decode schema_zones_nodes_decode;    /* to: struct config_lb_nodes */
@@ -53,6 +54,10 @@ void schema_sticky_finish(struct schema_ctx *x, struct config_group *g);
 void schema_queue_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                          const struct config_group *g);
 schema_decode schema_balance_decode_hash_on; /* to: struct config_hash_on */
+
+/* Complains of more name servers than there may be under the key of the map, which may be NULL. */
+void schema_discovery_count(struct schema_ctx *x, const char *key, const struct yaml_tree_node *map,
+                            size_t resolvers_n);
 
 /* Defaults and contradictions that hang on the whole group, given as its node. */
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,

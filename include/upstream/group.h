@@ -6,7 +6,8 @@
  *
  * Who is in the view: the healthy targets. When there is none: all of them if the group fails
  * open, else those whose first check is not over. In a group without checks all are healthy. An
- * ejected target counts as unhealthy, a draining one as not there at all.
+ * ejected target counts as unhealthy, a draining one as not there at all. Targets of a priority serve
+ * while none of a lower number is healthy; before anybody is, those of the lowest that may be.
  */
 #ifndef UPSTREAM_GROUP_H
 #define UPSTREAM_GROUP_H
@@ -63,6 +64,7 @@ struct view {
     bool usable;             /* there is a target that is not unhealthy */
     bool remade;             /* since group_refresh() said so */
     uint8_t serving;         /* a bit for each enum health_state that is let in */
+    uint16_t priority;       /* members with a higher number are not there */
     uint32_t epoch;          /* of the group's news when it was made */
     uint32_t members_n;      /* how many may be picked */
     struct balancer *balancer; /* of those; NULL: nobody, or each zone has its own */

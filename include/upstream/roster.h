@@ -37,10 +37,11 @@ struct roster_list {
     struct slice origin;           /* empty but for ROSTER_NAME */
     struct config_target *targets; /* no two with the same address; may be none */
     size_t targets_n;
-    /* Of a targets file: */
-    struct stamp stamp;  /* the state that was looked at last */
-    int64_t good_s;      /* when its targets were read, since the epoch; 0: never */
-    const char *trouble; /* why what was looked at last was not taken; NULL: it was */
+    int64_t good_s;      /* when its targets were read or heard of, since the epoch; 0: never */
+    const char *trouble; /* why the last look brought nothing; NULL: it did */
+    struct stamp stamp;  /* FILE: the state that was looked at last */
+    uint64_t key;        /* DNS, SRV, NAME: what was asked for, see server/found.h */
+    uint32_t ttl_s;      /* DNS, SRV: of the answer that it is from */
 };
 
 struct roster {
@@ -79,8 +80,9 @@ void roster_put(struct roster *r, struct roster_list *l);
 /* False: there was none. */
 bool roster_drop(struct roster *r, struct slice group, enum roster_source source,
                  struct slice origin);
-/* Drops all lists of groups that the configuration does not have. */
-void roster_keep_groups(struct roster *r, const struct config *c);
+/* Drops the lists that the configuration has no use for: of groups that have gone, or that have
+ * another discovery now. */
+void roster_keep_wanted(struct roster *r, const struct config *c);
 
 /* One target more, or in place of the one with its address; it must have exactly one. */
 void roster_add(struct roster *r, struct slice group, enum roster_source source,

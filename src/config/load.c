@@ -4,7 +4,7 @@
 
 #include "config/include.h"
 #include "config/lint.h"
-#include "config/schema.h"
+#include "config/schema_tables.h"
 #include "config/verify.h"
 
 static const char *from_environment(void *ctx, const char *name)
@@ -35,6 +35,7 @@ static void compile(struct config *c, const struct yaml_tree_node *root,
     schema_map(&x, schema_root_keys, "the file", root, c);
     if (root->kind != YAML_TREE_MAP)
         return;
+    schema_discovery_count(&x, "resolvers", root, c->resolvers_n);
     verify_config(c, r);
     if (r->errors == 0)
         lint_config(c, r);

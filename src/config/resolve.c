@@ -204,7 +204,7 @@ static void add_name(struct config *c, struct config_group *g, struct config_tar
 {
     struct table *t = ctx;
     (void)c, (void)g;
-    if (find_name(t, target->host))
+    if (target->addrs_n || find_name(t, target->host))
         return;
     t->names[t->n].host = strdup(target->host.p);
     CHECK(t->names[t->n].host);
@@ -273,6 +273,8 @@ struct answers {
 static void apply(struct config *c, struct config_group *g, struct config_target *t, void *ctx)
 {
     struct answers *a = ctx;
+    if (t->addrs_n)
+        return;
     const struct name *n = find_name(a->table, t->host);
     if (n->answered && n->n)
         take_answer(c, t, n);

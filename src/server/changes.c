@@ -135,7 +135,7 @@ void changes_restore(struct changes *c, const struct state *kept, const struct c
 {
     struct roster *r = &c->server->roster;
     state_to_roster(kept, r);
-    roster_keep_groups(r, config);
+    roster_keep_wanted(r, config);
     for (size_t i = 0; i < kept->drained_n; i++)
         changes_set_drained(c, kept->drained[i].group, &kept->drained[i].addr, true);
     for (size_t i = 0; i < kept->shifts_n; i++)

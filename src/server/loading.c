@@ -5,6 +5,7 @@
 #include "config/resolve.h"
 #include "config/tokens.h"
 #include "proxy/tls_store.h"
+#include "server/first_answers.h"
 #include "server/targets_files.h"
 
 void loading_init(struct loading *l, const char *path, const struct config *running)
@@ -77,7 +78,9 @@ static struct resolve_options resolve_options(struct loading *l)
 static void compile(struct loading *l, struct config *c)
 {
     struct resolve_options o = resolve_options(l);
-    if (targets_files_load(c, &l->roster, &o, &l->report) != OK) {
+    roster_keep_wanted(&l->roster, c);
+    if (targets_files_load(c, &l->roster, &o, &l->report) != OK ||
+        first_answers_find(c, &l->roster, &l->cancelled, &l->report) != OK) {
         model_free(c);
         return;
     }
@@ -90,6 +93,7 @@ void loading_compile(struct loading *l, struct config *c)
     struct resolve_options o = resolve_options(l);
     if (l->running)
         keep_running_values(l, c);
+    first_answers_reuse(c, &l->roster);
     if (!tokens_read(c, &l->report) || resolve_targets(c, &o, &l->report) != OK) {
         model_free(c);
         return;

@@ -93,7 +93,7 @@ static enum err apply(struct reload *r, struct snapshot *next, struct strbuf *wh
                       SLOTS_MAX);
         goto fail_listeners;
     }
-    roster_keep_groups(&s->roster, next->config);
+    roster_keep_wanted(&s->roster, next->config);
     publish_begin(&s->publish, next, outputs, on_published);
     return OK;
 

@@ -145,7 +145,7 @@ static void write_time(struct strbuf *b, const char *name, int64_t s)
 static void write_discovery(struct strbuf *b, const struct server *s, const struct config_group *c)
 {
     struct discovery_state d;
-    if (!discovery_state(&s->discovery, s->snapshots.current, c, &d))
+    if (!discovery_state(&s->discovery, c, &d))
         return;
     key(b, "discovery");
     strbuf_str(b, "{");
@@ -154,6 +154,9 @@ static void write_discovery(struct strbuf *b, const struct server *s, const stru
     number(b, "targets", d.targets);
     write_time(b, "last_success", d.good_s);
     string(b, "last_error", d.trouble);
+    number(b, "failures", d.failures);
+    if (d.follows)
+        number(b, "next_seconds", (d.due_ms + 999) / 1000);
     strbuf_str(b, "}");
 }
 

@@ -448,6 +448,25 @@ static void write_certificates(struct strbuf *b, const struct snapshot *s)
         }
 }
 
+/* ---- discovery ---- */
+
+static void write_lookup(void *ctx, const struct discovery_state *d)
+{
+    struct strbuf *b = ctx;
+    begin(b, "discovery_failures_total");
+    label(b, "group", d->group);
+    label(b, "source", d->source);
+    label(b, "name", d->name);
+    end(b, d->failures);
+}
+
+static void write_discovery(struct strbuf *b, const struct discovery *d)
+{
+    family(b, "discovery_failures_total", "counter",
+           "Looks at a targets file or the DNS that brought no targets.");
+    discovery_each(d, write_lookup, b);
+}
+
 /* ---- the process ---- */
 
 static void write_tally(struct strbuf *b, const char *name, const char *help,
@@ -471,6 +490,7 @@ void stats_metrics_write(const struct server *s, struct strbuf *out)
     write_targets(out, s);
     write_groups(out, s->snapshots.current);
     write_certificates(out, s->snapshots.current);
+    write_discovery(out, &s->discovery);
     single(out, "snapshot_generation", "gauge", "The configuration that serves, counted from 1.",
            s->snapshots.serving);
     single(out, "snapshots_live", "gauge", "Configurations that are in memory.", s->snapshots.live);

@@ -105,34 +105,12 @@ static enum err resolve(struct fresh *f, const struct resolve_options *o, struct
 
 /* ---- all ---- */
 
-static const struct config_group *find_group(const struct config *c, struct slice name)
-{
-    for (size_t i = 0; i < c->groups_n; i++)
-        if (slice_eq(c->groups[i].name, name))
-            return &c->groups[i];
-    return NULL;
-}
-
-/* Of files that the configuration does not name any more. */
-static void drop_others(const struct config *c, struct roster *roster)
-{
-    for (size_t i = roster->n; i-- > 0;) {
-        struct roster_list *l = roster->lists[i];
-        if (l->source != ROSTER_FILE)
-            continue;
-        const struct config_group *g = find_group(c, l->group);
-        if (!g || g->discovery.source != CONFIG_DISCOVERY_FILE)
-            (void)roster_drop(roster, l->group, ROSTER_FILE, NO_ORIGIN);
-    }
-}
-
 enum err targets_files_load(const struct config *c, struct roster *roster,
                             const struct resolve_options *o, struct report *r)
 {
     struct clock now = {0};
     struct fresh f = {0};
     clock_update(&now);
-    drop_others(c, roster);
     arena_init(&f.config.arena);
     f.config.groups = calloc(c->groups_n + 1, sizeof(*f.config.groups));
     f.lists = calloc(c->groups_n + 1, sizeof(struct roster_list *));

@@ -63,6 +63,38 @@ static unsigned let_in(const struct group *g, const struct view *v, unsigned see
     return g->fail_open ? ALL_STATES : BIT(HEALTH_INITIAL);
 }
 
+/* The lowest priority with a target in the best state that there is; all when that is unhealthy. */
+static uint16_t best_priority(const struct group *g, const struct view *v, const uint8_t *states)
+{
+    uint16_t healthy = UINT16_MAX, initial = UINT16_MAX;
+    bool any_healthy = false;
+    for (size_t i = 0; i < g->members_n; i++) {
+        uint16_t priority = g->members[i].priority;
+        if (view_zones_out(v->zones, &g->members[i]))
+            continue;
+        if (states[i] == BIT(HEALTH_HEALTHY)) {
+            any_healthy = true;
+            healthy = priority < healthy ? priority : healthy;
+        } else if (states[i] == BIT(HEALTH_INITIAL)) {
+            initial = priority < initial ? priority : initial;
+        }
+    }
+    return any_healthy ? healthy : initial;
+}
+
+/* Those of a worse priority are of no state either. True: there are some. */
+static bool cut_priorities(const struct group *g, struct view *v, uint8_t *states)
+{
+    bool cut = false;
+    v->priority = best_priority(g, v, states);
+    for (size_t i = 0; i < g->members_n; i++)
+        if (states[i] && g->members[i].priority > v->priority) {
+            states[i] = 0;
+            cut = true;
+        }
+    return cut;
+}
+
 /* In 1/1000: nobody who is in falls out by rounding, and most weights come out as they are. */
 static uint32_t weight_of(const struct member *m)
 {
@@ -78,6 +110,8 @@ static unsigned weigh(const struct group *g, struct view *v, uint32_t *weights)
     CHECK(states);
     unsigned seen = states_of(g, states);
     v->serving = (uint8_t)let_in(g, v, seen, states);
+    if (cut_priorities(g, v, states))
+        v->serving = (uint8_t)let_in(g, v, seen, states); /* zones count who is left */
     v->members_n = 0;
     v->no_zone = seen != 0;
     for (size_t i = 0; i < g->members_n; i++) {
@@ -173,10 +207,14 @@ bool group_closed(const struct group *g, unsigned worker)
 
 /* ---- picks ---- */
 
+static bool serves(const struct group *g, const struct view *v, const struct member *m)
+{
+    return m->priority <= v->priority && lets_in(g, v, m->target) && !view_zones_out(v->zones, m);
+}
+
 static bool may_prefer(const struct group *g, const struct view *v, const struct pick *p)
 {
-    return p->preferred && lets_in(g, v, p->preferred->target) &&
-           !view_zones_out(v->zones, p->preferred) && pick_allows(p, p->preferred);
+    return p->preferred && serves(g, v, p->preferred) && pick_allows(p, p->preferred);
 }
 
 static const struct member *ask(const struct group *g, struct view *v, struct pick *p,
@@ -210,8 +248,7 @@ bool group_has_other(const struct group *g, unsigned worker, const struct pick *
         return true;
     for (size_t i = 0; i < g->members_n && v->members_n; i++) {
         const struct member *m = &g->members[i];
-        bool serves = m->weight && lets_in(g, v, m->target) && !view_zones_out(v->zones, m);
-        if (serves && pick_allows(&anywhere, m))
+        if (m->weight && serves(g, v, m) && pick_allows(&anywhere, m))
             return true;
     }
     return false;

@@ -194,27 +194,43 @@ bool roster_drop(struct roster *r, struct slice group, enum roster_source source
     return true;
 }
 
-static bool has_group(const struct config *c, struct slice name)
+static const struct config_group *find_group(const struct config *c, struct slice name)
 {
     for (size_t i = 0; i < c->groups_n; i++)
         if (slice_eq(c->groups[i].name, name))
-            return true;
-    return false;
+            return &c->groups[i];
+    return NULL;
 }
 
-void roster_keep_groups(struct roster *r, const struct config *c)
+static bool is_wanted(const struct config_group *g, enum roster_source source)
 {
+    static const enum config_discovery_source of[] = {[ROSTER_FILE] = CONFIG_DISCOVERY_FILE,
+                                                      [ROSTER_DNS] = CONFIG_DISCOVERY_DNS,
+                                                      [ROSTER_SRV] = CONFIG_DISCOVERY_SRV};
+    if (source > ROSTER_SRV)
+        return true; /* an operator's, or of a name that somebody has */
+    return g->discovery.source == of[source];
+}
+
+void roster_keep_wanted(struct roster *r, const struct config *c)
+{
+    const struct config_group *g = NULL;
+    struct slice of = {0}; /* the group that was looked for: lists of one stand together */
     size_t kept = 0;
-    bool keep = false;
     for (size_t i = 0; i < r->n; i++) {
         struct roster_list *l = r->lists[i];
-        /* Lists of one group stand together: it is looked for once. */
-        if (i == 0 || kept == 0 || !keep || !slice_eq(r->lists[kept - 1]->group, l->group))
-            keep = has_group(c, l->group);
-        if (keep)
+        if (!slice_eq(of, l->group))
+            g = find_group(c, l->group);
+        of = l->group;
+        if (g && is_wanted(g, l->source)) {
             r->lists[kept++] = l;
+            continue;
+        }
+        if (g)
+            of = g->name;
         else
-            roster_list_unref(l);
+            of = (struct slice){0};
+        roster_list_unref(l);
     }
     r->n = kept;
 }

@@ -8,7 +8,7 @@ import sys
 import source
 import tap
 
-ONE_INCLUDER = ("http_parser.h", "nghttp2.h", "yaml.h")
+ONE_INCLUDER = ("http_parser.h", "nghttp2.h", "yaml.h", "ares.h")
 OPENSSL_HOME = re.compile(r"^(src|include)/net/(tls|crypto)[a-z0-9_]*\.[ch]$")
 
 

@@ -333,6 +333,40 @@ static void test_an_unquoted_keyword_is_told_to_be_a_comment(void **state)
                      "without quotes, # begins a comment");
 }
 
+/* `top`: the file's own list, else that of a discovery. */
+static struct loaded load_resolvers(bool top, unsigned n)
+{
+    struct strbuf list, text;
+    strbuf_init(&list);
+    strbuf_init(&text);
+    for (unsigned i = 0; i < n; i++)
+        strbuf_printf(&list, "%s\"10.0.0.%u:53\"", i ? ", " : "", i + 1);
+    strbuf_str(&text, WEB "target_groups:\n  - {name: app, discovery: {dns: {name: a, port: 1");
+    strbuf_printf(&text, top ? "}}}\nresolvers: [%s]\n" : ", resolver: [%s]}}}\n", list.p);
+    struct loaded l = load(text.p);
+    strbuf_fini(&list);
+    strbuf_fini(&text);
+    return l;
+}
+
+static void test_sixteen_name_servers_are_taken_and_one_more_is_not(void **state)
+{
+    (void)state;
+    for (int top = 0; top < 2; top++) {
+        struct loaded l = load_resolvers(top, 16);
+        assert_non_null(l.config);
+        const struct config_discovery *d = &l.config->groups[0].discovery;
+        assert_int_equal(top ? l.config->resolvers_n : d->resolvers_n, 16);
+        assert_string_equal(loaded_text(top ? l.config->resolvers : d->resolvers), "10.0.0.1:53");
+        unload(&l);
+        l = load_resolvers(top, 17);
+        assert_null(l.config);
+        assert_int_equal(l.report.errors, 1);
+        assert_non_null(strstr(l.report.first->message, "more than 16 name servers"));
+        unload(&l);
+    }
+}
+
 static void test_target_groups_are_checked(void **state)
 {
     (void)state;
@@ -371,7 +405,20 @@ static void test_target_groups_are_checked(void **state)
         {"{name: g, discovery: @x}", "must have exactly one key"},
         {"{name: g, discovery: @{}}", "must have exactly one key"},
         {"{name: g, discovery: {@fiel: x}}", "did you mean \"file\"?"},
-        {"{name: g, discovery: {@dns: {name: a, port: 1}}}", "dns is not built"},
+        {"{name: g, discovery: {dns: @x}}", "is not the right kind"},
+        {"{name: g, discovery: {dns: @{port: 1}}}", "the key \"name\" is missing"},
+        {"{name: g, discovery: {dns: @{name: a}}}", "the key \"port\" is missing"},
+        {"{name: g, discovery: {dns: {name: a, port: @0}}}", "from 1 to 65535"},
+        {"{name: g, discovery: {dns: {name: a, port: @65536}}}", "from 1 to 65535"},
+        {"{name: g, discovery: {dns: {name: @10.0.0.1, port: 1}}}", "nothing to look up"},
+        {"{name: g, discovery: {dns: {name: @a/b, port: 1}}}", "is not a name"},
+        {"{name: g, discovery: {dns: {name: a, port: 1, hold: @86400001ms}}}", "to 1d"},
+        {"{name: g, discovery: {dns: {name: a, port: 1, resolver: @\"1.1.1.1\"}}}", "not an address"},
+        {"{name: g, discovery: {dns: {name: a, port: 1, resolver: @[]}}}", "empty list"},
+        {"{name: g, discovery: {dns_srv: {name: a, @port: 1}}}", "unknown key \"port\""},
+        {"{name: g, discovery: {dns_srv: {name: a, resolver: @\"unix:/x\"}}}", "name server"},
+        {"{name: g, discovery: {@dsn_srv: {}}}", "did you mean \"dns_srv\"?"},
+        {"{name: g, discovery: @{file: x, dns: {name: a, port: 1}}}", "must have exactly one key"},
         {"{name: g, discovery: {file: @[x]}}", "must be a single value"},
         {"{name: g, discovery: {file: @\"a\\tb\"}}", "is not a file's name"},
         {"{name: g, targets: [], tls: @{}}", "tls means nothing in a group without TLS"},
@@ -570,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_rules_are_checked),
         cmocka_unit_test(test_actions_are_checked),
         cmocka_unit_test(test_an_unquoted_keyword_is_told_to_be_a_comment),
+        cmocka_unit_test(test_sixteen_name_servers_are_taken_and_one_more_is_not),
         cmocka_unit_test(test_target_groups_are_checked),
         cmocka_unit_test(test_targets_are_checked),
         cmocka_unit_test(test_a_unix_path_is_as_long_as_the_kernel_takes),

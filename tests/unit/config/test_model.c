@@ -625,9 +625,39 @@ static void test_a_health_check_can_be_off(void **state)
     unload(&l);
 }
 
+static void test_discoveries_arrive(void **state)
+{
+    (void)state;
+    struct loaded l = load_good(
+        "resolvers: \"10.0.0.2:53\"\n" WEB "target_groups:\n"
+        "  - {name: app, discovery: {dns: {name: app.internal, port: 3000, zone: a, hold: 5m}}}\n"
+        "  - {name: s, discovery: {dns_srv: {name: _a._tcp.b, resolver: [\"[::1]:54\"]}}}\n"
+        "  - {name: f, discovery: {file: f.yaml}}\n"
+        "  - {name: none, targets: []}\n");
+    const struct config_discovery *d = &l.config->groups[0].discovery;
+    assert_int_equal(l.config->resolvers_n, 1);
+    assert_int_equal(d->source, CONFIG_DISCOVERY_DNS);
+    assert_slice(d->name, "app.internal");
+    assert_slice(d->zone, "a");
+    assert_int_equal(d->port, 3000);
+    assert_int_equal(d->hold_ms, 300000);
+    assert_int_equal(d->resolvers_n, 0);
+    d = &l.config->groups[1].discovery;
+    assert_int_equal(d->source, CONFIG_DISCOVERY_SRV);
+    assert_slice(d->name, "_a._tcp.b");
+    assert_int_equal(d->hold_ms, 0);
+    assert_string_equal(loaded_text(d->resolvers), "[::1]:54");
+    d = &l.config->groups[2].discovery;
+    assert_int_equal(d->source, CONFIG_DISCOVERY_FILE);
+    assert_slice(d->file.path, "f.yaml");
+    assert_int_equal(l.config->groups[3].discovery.source, CONFIG_DISCOVERY_NONE);
+    unload(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_discoveries_arrive),
         cmocka_unit_test(test_tls_settings_are_what_was_typed),
         cmocka_unit_test(test_defaults_are_those_of_elb),
         cmocka_unit_test(test_defaults_of_listeners_and_groups),

@@ -37,6 +37,7 @@ static int setup(void **state)
         assert_int_equal(worker_new(&f->workers[w], w, &s->shared), OK);
     snapshots_init(&s->snapshots, &s->loop, WORKERS);
     departures_init(&s->departures, s);
+    discovery_init(&s->discovery, s);
     reload_init(&s->reload, s);
     f->snapshot = snapshot_compile(config_of("%s", yaml), WORKERS);
     assert_int_equal(snapshots_bind(&s->snapshots, f->snapshot), OK);
@@ -55,6 +56,7 @@ static int teardown(void **state)
     for (unsigned w = 0; w < WORKERS; w++)
         worker_close(f->workers[w]);
     departures_fini(&f->server.departures);
+    discovery_fini(&f->server.discovery);
     snapshots_fini(&f->server.snapshots);
     loop_fini(&f->server.loop);
     free(f);

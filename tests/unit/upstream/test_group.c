@@ -339,6 +339,46 @@ static void test_targets_outside_the_zone_to_avoid_come_first(void **state)
     group_fini(&f.group);
 }
 
+/* Priorities 0, 0, 1, 2; a row is the targets' health and who serves. */
+static void test_a_priority_serves_while_no_lower_number_is_healthy(void **state)
+{
+    static const struct {
+        const char *health, *serve; /* h, i, u; 1 for each that serves */
+        bool fail_open;
+    } rows[] = {
+        {"hhhh", "1100", true}, {"uhhh", "0100", true}, {"uuhh", "0010", true},
+        {"uuuh", "0001", true}, {"uuuu", "1111", true}, {"uuuu", "0000", false},
+        {"iiii", "1100", true}, {"iuii", "1100", true}, {"iuii", "1000", false},
+        {"uiui", "1100", true}, {"uuih", "0001", true}, {"uuii", "1110", true},
+        {"uuii", "0010", false}, {"iihh", "0010", true}, {"hihh", "1000", true},
+    };
+    static const struct config_health_check check;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture f;
+        char serve[5] = "0000";
+        setup(&f, (const uint16_t[]){1, 1, 1, 1}, 4, 1);
+        f.group.check = &check;
+        f.group.fail_open = rows[i].fail_open;
+        f.members[2].priority = 1;
+        f.members[3].priority = 2;
+        for (int t = 0; t < 4; t++)
+            f.targets[t].state = rows[i].health[t] == 'h'   ? HEALTH_HEALTHY
+                                 : rows[i].health[t] == 'i' ? HEALTH_INITIAL
+                                                            : HEALTH_UNHEALTHY;
+        for (int n = 0; n < 16; n++) {
+            int at = pick(&f, 0, NULL, 0);
+            if (at >= 0)
+                serve[at] = '1';
+        }
+        assert_string_equal(serve, rows[i].serve);
+        struct pick p = {.preferred = &f.members[3]};
+        const struct member *m = group_pick(&f.group, 0, &f.rng, &p);
+        assert_int_equal(m == &f.members[3] && p.decision == ZONE_STICKY, serve[3] == '1');
+        group_fini(&f.group);
+    }
+}
+
 static void test_the_preferred_target_is_taken_while_it_may_serve(void **state)
 {
     (void)state;
@@ -534,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_skipped_targets_are_passed_over),
         cmocka_unit_test(test_nobody_is_picked_when_all_are_skipped_or_weightless),
         cmocka_unit_test(test_targets_outside_the_zone_to_avoid_come_first),
+        cmocka_unit_test(test_a_priority_serves_while_no_lower_number_is_healthy),
         cmocka_unit_test(test_the_preferred_target_is_taken_while_it_may_serve),
         cmocka_unit_test(test_shares_of_a_weight_are_in_thousandths),
         cmocka_unit_test(test_who_serves_by_health),

@@ -188,7 +188,9 @@ static void test_a_name_has_the_addresses_of_its_newest_list(void **state)
 static void test_groups_that_left_the_file_take_their_lists_with_them(void **state)
 {
     (void)state;
-    struct config_group groups[] = {{.name = SLICE("a")}, {.name = SLICE("c")}};
+    struct config_group groups[] = {
+        {.name = SLICE("a"), .discovery = {.source = CONFIG_DISCOVERY_DNS}},
+        {.name = SLICE("c"), .discovery = {.source = CONFIG_DISCOVERY_SRV}}};
     const struct config c = {.groups = groups, .groups_n = 2};
     struct roster r;
     roster_init(&r);
@@ -197,13 +199,14 @@ static void test_groups_that_left_the_file_take_their_lists_with_them(void **sta
         roster_put(&r, list_of(names[i], ROSTER_DNS, "", 1, 1, "a"));
         roster_put(&r, list_of(names[i], ROSTER_OPERATOR, "", 1, 1, "a"));
     }
-    roster_keep_groups(&r, &c);
-    assert_int_equal(r.n, 4);
+    roster_keep_wanted(&r, &c);
+    assert_int_equal(r.n, 3);
     assert_non_null(find(&r, "a", ROSTER_OPERATOR));
     assert_null(find(&r, "b", ROSTER_DNS));
-    assert_non_null(find(&r, "c", ROSTER_DNS));
+    assert_null(find(&r, "c", ROSTER_DNS)); /* it has another discovery now */
+    assert_non_null(find(&r, "c", ROSTER_OPERATOR));
     assert_null(find(&r, "d", ROSTER_OPERATOR));
-    roster_keep_groups(&r, &(struct config){0});
+    roster_keep_wanted(&r, &(struct config){0});
     assert_int_equal(r.n, 0);
     roster_fini(&r);
 }
