@@ -411,6 +411,7 @@ struct config_group_attributes {
     uint32_t retries; /* further targets or tries after the first */
     bool fail_open;   /* no healthy target: use all */
     struct config_ejection ejection;
+    bool anomaly_mitigation; /* with weighted_random only */
     bool aws_names;   /* of cookies: AWSALB and so on */
     struct config_stickiness stickiness;
     uint64_t max_outstanding; /* of one target; or CONFIG_NONE */

@@ -17,6 +17,7 @@
 #include "server/stop.h"
 #include "upstream/checker.h"
 #include "upstream/ejector.h"
+#include "upstream/mitigation.h"
 #include "upstream/shift.h"
 
 struct server {
@@ -34,6 +35,7 @@ struct server {
     struct certificates certificates;
     struct checker checker;
     struct ejector ejector;
+    struct mitigation mitigation;
     struct check_log check_log;
     struct listeners listeners;
     struct publish publish;

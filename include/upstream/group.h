@@ -89,6 +89,7 @@ struct group {
     bool used; /* some listener leads here */
     bool fail_open;
     const struct config_ejection *ejection; /* in the snapshot; NULL: nobody is ejected */
+    bool mitigates; /* targets that do badly beside the others get less */
     struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     const struct config_hash_on *hash_on; /* in the snapshot; NULL: it does not hash */

@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "net/addr.h"
 #include "net/tls.h"
+#include "upstream/anomaly.h"
 #include "upstream/ejection.h"
 #include "upstream/health.h"
 #include "upstream/latency.h"
@@ -44,6 +45,13 @@ struct target_local {
 
 /* That worker only. */
 void target_count_response(struct target_local *l, uint64_t us);
+
+/* How it does beside its peers; see upstream/mitigation.h. */
+struct oddity {
+    struct anomaly anomaly;
+    uint64_t seen_requests, seen_failures; /* counts up to the last round */
+    bool said;                             /* the log has it as anomalous */
+};
 
 struct check;
 struct departure;
@@ -72,6 +80,7 @@ struct target {
     struct health health;        /* the checker's; control thread only */
     struct check *check;         /* the same; NULL: nobody checks it */
     struct ejection ejection;    /* the same; the ejector's */
+    struct oddity oddity;        /* the same */
     _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct group_news *news;     /* of all groups of that name; as long as the target */

@@ -112,7 +112,11 @@ static const struct schema_key attribute_keys[] = {
          "round_robin, least_outstanding_requests, weighted_random, peak_ewma, source_hash or "
          "consistent_hash",
      SCHEMA_AT(config_group_attributes, algorithm)},
-    ONLY("anomaly_mitigation", SCHEMA_BOOL, "off", "less work for targets that fail more"),
+    {.name = "anomaly_mitigation",
+     .type = SCHEMA_BOOL,
+     .def = "off",
+     .meaning = "less work for targets that fail more than their peers; with weighted_random",
+     SCHEMA_AT(config_group_attributes, anomaly_mitigation)},
     {.name = "deregistration_delay",
      .type = SCHEMA_DURATION,
      .def = "300s",
@@ -335,6 +339,17 @@ static void want_targets(struct schema_ctx *x, const struct yaml_tree_node *node
         schema_missing(x, schema_find(schema_group_keys, SLICE("targets")), "a target group", node);
 }
 
+static void check_mitigation(struct schema_ctx *x, const struct yaml_tree_node *node,
+                             const struct config_group *g)
+{
+    if (!g->attributes.anomaly_mitigation)
+        return;
+    const struct yaml_tree_node *attributes = yaml_tree_get(node, "attributes");
+    if (g->attributes.algorithm != CONFIG_ALGORITHM_WEIGHTED_RANDOM)
+        report_error(x->report, yaml_tree_get(attributes, "anomaly_mitigation")->pos,
+                     "anomaly_mitigation needs algorithm: weighted_random");
+}
+
 void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
                          const struct yaml_tree_node *node, void *to)
 {
@@ -349,6 +364,7 @@ void schema_group_decode(struct schema_ctx *x, const struct schema_key *key,
     if (x->report->errors == errors) {
         schema_health_finish(x, node, g);
         schema_ejection_finish(x, g);
+        check_mitigation(x, node, g);
         schema_sticky_finish(x, g);
         schema_balance_finish(x, node, g);
         schema_queue_finish(x, node, g);

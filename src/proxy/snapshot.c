@@ -90,6 +90,7 @@ static void compile_group(struct snapshot *s, struct group *g, const struct conf
     g->check = c->health_check.on && c->used ? &c->health_check : NULL;
     g->used = c->used;
     g->fail_open = c->attributes.fail_open;
+    g->mitigates = c->attributes.anomaly_mitigation;
     g->ejection = c->attributes.ejection.enabled ? &c->attributes.ejection : NULL;
     g->aws_names = c->attributes.aws_names;
     limit_work(g, &c->attributes);

@@ -107,6 +107,8 @@ static void write_target(struct strbuf *b, const struct member *m, const struct 
     number(b, "connect_errors", t.connect_errors);
     number(b, "failures_in_a_row", atomic_load(&m->target->failing));
     number(b, "ejections", m->target->ejection.total);
+    string(b, "anomaly", m->target->oddity.anomaly.anomalous ? SLICE("anomalous") : SLICE("normal"));
+    boolean(b, "mitigation_in_effect", atomic_load(&m->target->share) < TARGET_SHARE_ALL);
     number(b, "weight", m->weight);
     strbuf_str(b, "}");
 }

@@ -190,6 +190,23 @@ static void write_target_ejected(struct strbuf *b, const struct group *g, const 
     end(b, m->target->ejection.out);
 }
 
+static void write_target_anomalous(struct strbuf *b, const struct group *g,
+                                   const struct member *m)
+{
+    begin(b, "target_anomalous");
+    target_labels(b, g, m);
+    end(b, m->target->oddity.anomaly.anomalous);
+}
+
+static void write_target_mitigated(struct strbuf *b, const struct group *g, const struct member *m)
+{
+    if (!g->mitigates)
+        return;
+    begin(b, "target_mitigated");
+    target_labels(b, g, m);
+    end(b, atomic_load(&m->target->share) < TARGET_SHARE_ALL);
+}
+
 static void write_leaving(struct strbuf *b, const struct departures *d,
                           void (*write)(struct strbuf *, const struct group *,
                                         const struct member *))
@@ -247,6 +264,11 @@ static void write_targets(struct strbuf *b, const struct server *s)
     each_target(b, now, write_target_ejected);
     family(b, "target_ejections_total", "counter", "Ejections, in groups with ejection.");
     each_target(b, now, write_target_ejections);
+    family(b, "target_anomalous", "gauge", "1 for a target that fails more than its peers.");
+    each_target(b, now, write_target_anomalous);
+    family(b, "target_mitigated", "gauge",
+           "1 for a target that gets less because of that, in groups with anomaly_mitigation.");
+    each_target(b, now, write_target_mitigated);
 }
 
 /* ---- groups ---- */

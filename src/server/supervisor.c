@@ -198,6 +198,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     shift_init(&s->shifts, &s->loop, &s->snapshots.registry);
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
+    mitigation_init(&s->mitigation, &s->loop, &s->news);
     ejector_init(&s->ejector, &s->loop, &s->news);
     check_log_init(&s->check_log, &s->loop, &s->log);
     s->checker.report = check_log_write;
@@ -227,6 +228,7 @@ static void fini(struct server *s)
     certificates_fini(&s->certificates);
     checker_fini(&s->checker);
     ejector_fini(&s->ejector);
+    mitigation_fini(&s->mitigation);
     news_fini(&s->news);
     shift_fini(&s->shifts);
     departures_fini(&s->departures);

@@ -506,6 +506,8 @@ static void test_target_groups_are_checked(void **state)
          "nothing with algorithm: weighted_random"},
         {"{name: g, protocol: tcp, targets: [], attributes: {stickiness: @{type: lb_cookie}}}",
          "a tcp group sees no cookies"},
+        {"{name: g, targets: [], attributes: {anomaly_mitigation: @on}}", "weighted_random"},
+        {"{name: g, targets: [], attributes: {anomaly_mitigation: @2}}", "is not a switch"},
         {"{name: g, targets: [], attributes: {retries: @11}}", "a number from 0 to 10; default 2"},
         {"{name: g, targets: [], attributes: {deregistration_delay: @8d}}",
          "expected a duration"},
