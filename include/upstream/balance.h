@@ -42,7 +42,7 @@ extern const struct balance_ops balance_ewma;              /* peak_ewma; measure
 extern const struct balance_ops balance_hash_source;
 extern const struct balance_ops balance_hash_consistent; /* counts_outstanding, counts_all */
 
-/* Sets the algorithm, and what it needs of leases. */
+/* Sets the algorithm, what it needs of leases, and slow start. */
 void balance_choose(struct group *g, const struct config_group_attributes *a);
 
 /* Memory for a balancer: zeroed, on cache lines of its own; free() gives it back. */

@@ -20,6 +20,7 @@
 #include "net/conn.h"
 #include "upstream/group.h"
 #include "upstream/news.h"
+#include "upstream/slow_start.h"
 
 #define CHECKER_SPREAD_MS 1000
 
@@ -42,6 +43,7 @@ struct checker {
     struct list checks;
     unsigned rounds;   /* adoptions so far */
     struct news *news; /* not the checker's own */
+    struct slow_start slow_start;
     uint64_t said_ms;  /* last complaint about a shortage of ours */
 };
 
@@ -59,6 +61,7 @@ struct check {
     struct task task;
     struct timer due, deadline;
     uint64_t next_ms; /* when it is due; 0: never was */
+    bool at_start;    /* the process has just started: the first result is not there yet */
     uint64_t began_us;
     int64_t began_wall_us;
     struct conn *conn;

@@ -85,6 +85,9 @@ struct target {
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct group_news *news;     /* of all groups of that name; as long as the target */
     bool drained;                /* the same: an operator wants no new work on it */
+    struct list ramping;         /* in upstream/slow_start.h while it ramps; control thread only */
+    uint64_t ramp_from_ms;       /* the same: since when, */
+    uint32_t ramp_ms;            /* and for how long */
     struct list node;            /* in the registry */
     struct target *same_bucket;  /* in the registry's table */
     struct target_local *local;  /* [workers] */

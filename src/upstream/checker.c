@@ -74,19 +74,35 @@ static void report(const struct check *k, enum health_result result)
         c->report(c->report_ctx, &r);
 }
 
+/* Before its state is told: only another target's counts for whether it ramps. */
+static void change(struct check *k, struct health h, bool at_start)
+{
+    struct target *t = k->target;
+    struct checker *c = k->checker;
+    if (h.state != HEALTH_HEALTHY)
+        slow_start_end(&c->slow_start, t);
+    else if (!at_start)
+        slow_start_begin(&c->slow_start, k->group, t);
+    set_health(t, h);
+    log_change(t);
+    news_raise(c->news, k->group->news);
+}
+
 static void decide(struct check *k, enum health_result result)
 {
     struct target *t = k->target;
-    enum health_state was = t->health.state;
+    bool at_start = k->at_start;
     report(k, result);
     hang_up(k);
     if (result == HEALTH_RESULT_INTERNAL)
         complain(k->checker);
-    set_health(t, health_step(t->health, k->group->check, result, k->status));
-    if (t->health.state == was)
-        return;
-    log_change(t);
-    news_raise(k->checker->news, k->group->news);
+    else
+        k->at_start = false;
+    struct health h = health_step(t->health, k->group->check, result, k->status);
+    if (h.state == t->health.state)
+        set_health(t, h);
+    else
+        change(k, h, at_start);
 }
 
 /* ---- how it goes on ---- */
@@ -255,6 +271,7 @@ static struct check *add(struct checker *c, struct target *t)
     k->magic = CHECK_OBJECT_MAGIC;
     k->checker = c;
     k->target = t;
+    k->at_start = c->rounds == 1;
     task_init(&k->task, check_run);
     timer_init(&k->due, &k->task);
     timer_init(&k->deadline, &k->task);
@@ -271,6 +288,7 @@ static void drop(struct check *k)
     task_cancel(&k->task);
     list_del(&k->node);
     k->target->check = NULL;
+    slow_start_end(&k->checker->slow_start, k->target);
     set_health(k->target, (struct health){0});
     k->magic = 0;
     free(k);
@@ -291,6 +309,7 @@ static void keep(struct check *k, const struct group *g, const struct member *m)
     k->group = g;
     k->member = m;
     k->round = k->checker->rounds;
+    slow_start_keep(&k->checker->slow_start, g, k->target);
     if (was && !same_question(was, g->check))
         hang_up(k);
     if (k->next_ms > soon_ms)
@@ -356,12 +375,14 @@ void checker_init(struct checker *c, struct loop *loop, struct news *news)
 {
     *c = (struct checker){.loop = loop, .news = news};
     list_init(&c->checks);
+    slow_start_init(&c->slow_start, loop, news);
 }
 
 void checker_fini(struct checker *c)
 {
     while (!list_empty(&c->checks))
         drop(list_first(&c->checks, struct check, node));
+    slow_start_fini(&c->slow_start);
     free(c->fields);
     c->fields = NULL;
 }

@@ -57,13 +57,14 @@ struct target *target_new(struct slice group, const struct addr *addr, unsigned 
     t->text = copy_text(slice_of(text, addr_format(addr, text)));
     t->local = new_locals(workers);
     list_init(&t->node);
+    list_init(&t->ramping);
     return t;
 }
 
 void target_free(struct target *t)
 {
     CHECK_MAGIC(t, TARGET_MAGIC);
-    CHECK(t->refs == 0 && !t->check);
+    CHECK(t->refs == 0 && !t->check && list_empty(&t->ramping));
     for (unsigned w = 0; w < t->workers; w++) {
         CHECK(list_empty(&t->local[w].idle) && list_empty(&t->local[w].dialing));
         tls_resume_fini(&t->local[w].resume);

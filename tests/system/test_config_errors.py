@@ -176,7 +176,6 @@ LATER = [
     ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
     ("    targets:", "    health_check: {protocol: grpc}\n    targets:"),
-    ("    targets:", "    attributes: {slow_start: 30s}\n    targets:"),
 ]
 
 

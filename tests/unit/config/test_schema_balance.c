@@ -7,14 +7,19 @@
     "target_groups:\n"                                                                             \
     "  - name: app\n"                                                                              \
     "    protocol: %s\n"                                                                           \
-    "    attributes: {%s}\n"                                                                       \
+    "    attributes: {%s}%s\n"                                                                     \
     "    targets: [\"127.0.0.1:2\"]\n"
+
+static char *yaml_with(const char *protocol, const char *attributes, const char *more)
+{
+    char *text = NULL;
+    assert_true(asprintf(&text, BEGIN, protocol, protocol, attributes, more) > 0);
+    return text;
+}
 
 static char *yaml(const char *protocol, const char *attributes)
 {
-    char *text = NULL;
-    assert_true(asprintf(&text, BEGIN, protocol, protocol, attributes) > 0);
-    return text;
+    return yaml_with(protocol, attributes, "");
 }
 
 static void assert_wrong(const char *protocol, const char *attributes, const char *words)
@@ -143,6 +148,27 @@ static void test_an_unknown_algorithm_is_told_the_nearest(void **state)
     assert_wrong("http", "algorithm: @round_robbin", "did you mean \"round_robin\"?");
 }
 
+static void test_slow_start_needs_shares_that_can_grow(void **state)
+{
+    (void)state;
+    assert_wrong("http", "algorithm: least_outstanding_requests, slow_start: @30s",
+                 "slow_start cannot be used with algorithm: least_outstanding_requests");
+    assert_wrong("http", "algorithm: weighted_random, slow_start: @30s",
+                 "slow_start cannot be used with algorithm: weighted_random");
+    char *unchecked = yaml_with("http", "slow_start: @30s", "\n    health_check: off");
+    assert_one_error(unchecked, "slow_start needs a health_check");
+    free(unchecked);
+    static const char *const good[] = {"slow_start: 30s", "slow_start: 1d, algorithm: peak_ewma",
+                                       "slow_start: 100ms, algorithm: source_hash",
+                                       "slow_start: 0s, algorithm: weighted_random"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        char *text = yaml("http", good[i]);
+        struct loaded l = load_good(text);
+        unload(&l);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_hash_on_is_one_word_or_one_key),
         cmocka_unit_test(test_a_name_has_at_most_256_bytes),
         cmocka_unit_test(test_an_unknown_algorithm_is_told_the_nearest),
+        cmocka_unit_test(test_slow_start_needs_shares_that_can_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
