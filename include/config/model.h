@@ -514,6 +514,10 @@ struct config_group {
     bool broken; /* as in a listener */
 };
 
+struct config_tls {
+    bool ktls; /* asked for; see net/tls_ktls.h */
+};
+
 struct config_keys {
     struct config_file tickets; /* empty: made at random */
     struct config_file cookies; /* the same */
@@ -532,6 +536,7 @@ struct config {
     struct addr *resolvers; /* none: the system's */
     size_t resolvers_n;
     struct config_keys keys;
+    struct config_tls tls;
     struct config_log log;
     struct config_access_log access_log;
     struct config_connection_log connection_log;

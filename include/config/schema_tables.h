@@ -7,6 +7,7 @@
 extern const struct schema_key schema_limits_keys[];
 extern const struct schema_key schema_timeouts_keys[];
 extern const struct schema_key schema_listener_keys[];
+extern const struct schema_key schema_tls_keys[];
 extern const struct schema_key schema_tls_certificate_keys[];
 extern const struct schema_key schema_tls_mutual_keys[];
 extern const struct schema_key schema_rule_keys[];

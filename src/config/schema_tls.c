@@ -1,6 +1,15 @@
-/* Rows of a listener's TLS: certificates, policy, certificates of clients. */
+/* Rows of TLS: of the process, and of a listener: certificates, policy, certificates of clients. */
 #include "config/decode.h"
 #include "config/schema_tables.h"
+
+const struct schema_key schema_tls_keys[] = {
+    {.name = "ktls",
+     .type = SCHEMA_BOOL,
+     .def = "false",
+     .meaning = "encryption by the kernel where it can be had; else a warning says why it cannot",
+     SCHEMA_AT(config_tls, ktls)},
+    SCHEMA_END,
+};
 
 const struct schema_key schema_tls_certificate_keys[] = {
     {.name = "certificate",

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "config/nearest.h"
 #include "net/tls_ctx.h"
+#include "net/tls_ktls.h"
 
 #define ALPN_H1 "\x08http/1.1"
 #define ALPN_ONLY_H2 "\x02h2"
@@ -347,9 +348,20 @@ static bool any_tls(const struct snapshot *s)
     return false;
 }
 
+/* Nothing depends on it, so it is no error. */
+static void say_ktls(const struct config *c, struct report *r)
+{
+    struct config_pos pos = {.file = c->path};
+    if (c->tls.ktls)
+        report_warning(r, pos, "tls.ktls is not available: %s; TLS stays in user space",
+                       tls_ktls_why(tls_ktls_probe()));
+}
+
 bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struct report *r)
 {
     size_t errors = r->errors;
+    if (!o->old)
+        say_ktls(s->config, r);
     if (any_tls(s) && !set_tickets(s, o, r) && r->errors == errors)
         report_error(r, s->listeners[0].config->pos, "no randomness for ticket keys");
     if (!set_cookies(s, o, r) && r->errors == errors)

@@ -393,6 +393,12 @@ def test_a_policy_that_cannot_be_had_is_an_error(tmp_path, store, policy, words)
     assert done.returncode == 1 and words in done.stderr, done.stderr
 
 
+def test_ktls_is_asked_for_in_vain_and_told_so(tenbin, origin, store):
+    lb = tenbin("tls: {ktls: true}\n" + HTTPS, app=origin.address, certs=store)
+    lb.says("warning: tls.ktls is not available: .*; TLS stays in user space")
+    assert connect(lb).get("/").status == 200
+
+
 # --- targets
 
 def targets(tls):

@@ -76,6 +76,7 @@ static void test_settings_of_the_process_are_checked(void **state)
         {"log: {format: @xml}", "one of text, json"},
         {"access_log: @{format: json}", "the key \"path\" is missing"},
         {"health_check_log: @{}", "health_check_log: the key \"path\" is missing"},
+        {"tls: {ktls: @maybe}", "is not a switch"},
         {"connection_log: @{}", "connection_log: the key \"path\" is missing"},
         {"access_log: {path: stdout, format: @alb}", "\"alb\" is not built in this version"},
         {"access_log: {path: stdout, buffer: @1B}", "from 4KiB to 1MiB"},
