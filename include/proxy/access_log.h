@@ -24,6 +24,8 @@
 /* What a line says. Slices need to live only until access_log_write() returns; an empty slice, a
  * zero status and REASON_NONE are "absent" (null in JSON, `-` in combined). */
 struct access_entry {
+    /* type, scheme, conn_trace_id and zone_decision are words of our own, without anything that JSON
+     * would have to escape. */
     struct slice type; /* "http", "ws", "tcp"; with TLS "https", "wss", "tls" */
     struct slice listener;
     struct slice client; /* addr_format() of the peer: worth keeping with the session */

@@ -50,6 +50,18 @@ static inline char *string(char *p, struct slice key, struct slice v, size_t cut
     return v.n ? p + text_json(p, cut, v) : null(p);
 }
 
+/* A text that holds nothing to be escaped: words of our own. */
+static inline char *word(char *p, struct slice key, struct slice v)
+{
+    p = put(p, key);
+    if (!v.n)
+        return null(p);
+    *p++ = '"';
+    p = put(p, slice_upto(v, CUT_WORD - 2));
+    *p++ = '"';
+    return p;
+}
+
 static inline char *number(char *p, struct slice key, uint64_t v)
 {
     return put_number(put(p, key), v);
@@ -84,14 +96,14 @@ static char *json_time(char *p, const struct clock *now)
 
 static char *json_request(char *p, const struct access_entry *e)
 {
-    p = string(p, KEY("type"), e->type, CUT_WORD);
+    p = word(p, KEY("type"), e->type);
     p = string(p, KEY("listener"), e->listener, CUT_WORD);
     p = string(p, KEY("client"), e->client, CUT_WORD);
     p = string(p, KEY("target"), e->target, CUT_WORD);
     p = string(p, KEY("group"), e->group, CUT_WORD);
     p = string(p, KEY("rule"), e->rule, CUT_WORD);
     p = string(p, KEY("method"), e->method, CUT_WORD);
-    p = string(p, KEY("scheme"), e->scheme, CUT_WORD);
+    p = word(p, KEY("scheme"), e->scheme);
     p = string(p, KEY("host"), e->host, CUT_TEXT);
     p = string(p, KEY("path"), e->path, CUT_LONG);
     return string(p, KEY("protocol"), e->protocol, CUT_WORD);
@@ -114,10 +126,10 @@ static char *json_context(char *p, const struct access_entry *e)
 {
     p = string(p, KEY("user_agent"), e->user_agent, CUT_LONG);
     p = string(p, KEY("trace_id"), e->trace_id, CUT_TEXT);
-    p = string(p, KEY("conn_trace_id"), e->conn_trace_id, CUT_TEXT);
+    p = word(p, KEY("conn_trace_id"), e->conn_trace_id);
     p = string(p, KEY("zone"), e->zone, CUT_WORD);
     p = string(p, KEY("target_zone"), e->target_zone, CUT_WORD);
-    p = string(p, KEY("zone_decision"), e->zone_decision, CUT_WORD);
+    p = word(p, KEY("zone_decision"), e->zone_decision);
     p = string(p, KEY("tls_protocol"), e->tls_protocol, CUT_WORD);
     p = string(p, KEY("tls_cipher"), e->tls_cipher, CUT_WORD);
     return number(p, KEY("snapshot"), e->snapshot);
