@@ -29,6 +29,9 @@ struct proxy {
     /* One client connection, see connection.h. NULL: nobody wants to know. Set by the owner. */
     void (*on_connection)(struct proxy *p, const struct connection_report *r);
     bool stopping;              /* sessions end after the request they are in */
+    /* The node's zone is shifted away: sessions end likewise, and new ones too. NULL: never. Set by
+     * the owner. */
+    const _Atomic bool *leaving;
     struct task cut_task;       /* sessions of removed listeners that outlived timeouts.drain */
     struct timer cut_timer;
     struct stickiness_worker stickiness;

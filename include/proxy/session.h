@@ -66,6 +66,10 @@ MUST_USE bool session_linger(struct session *s, uint64_t *budget);
 const struct listener *session_listener(const struct session *s);
 struct snapshot *session_snapshot(const struct session *s);
 
+/* Has it served as long as it may? Then the present exchange is its last one. So it is too when
+ * the node's zone is shifted away. */
+bool session_too_old(const struct session *s);
+
 /* Over now, whatever it is doing. */
 void session_cut(struct session *s);
 

@@ -52,6 +52,7 @@ struct worker_shared {
     struct log_writer *log;
     struct ejector_bell *bell;
     struct acceptor_limit limit;
+    const _Atomic bool *leaving; /* see proxy.h */
     /* Control thread: one worker has let go of an old snapshot. */
     void (*released)(void *ctx, struct snapshot *s);
     void *ctx;

@@ -77,12 +77,6 @@ static void become_draining(struct front_h1 *f)
 
 /* ---- endpoint ---- */
 
-static bool too_old(const struct front_h1 *f)
-{
-    uint64_t age = loop_of(f)->clock.now_ms - f->s.opened_ms;
-    return age >= session_listener(&f->s)->config->attributes.client_keep_alive_ms;
-}
-
 /* Body that is still to come can be thrown away when it is known to be little. */
 static bool rest_is_small(const struct front_h1 *f)
 {
@@ -96,7 +90,7 @@ static bool keeps(const struct front_h1 *f, enum framing framing)
 {
     const struct exchange *x = f->s.front.x;
     return x->req.keep_alive && !x->close_client && !f->s.ending && !f->s.conn->eof &&
-           framing != FRAMING_CLOSE && rest_is_small(f) && !too_old(f);
+           framing != FRAMING_CLOSE && rest_is_small(f) && !session_too_old(&f->s);
 }
 
 static const char continue_head[] = "HTTP/1.1 100 Continue\r\n\r\n";

@@ -576,9 +576,8 @@ static void become_lingering(struct front_h2 *f)
 
 static bool has_served_enough(const struct front_h2 *f)
 {
-    uint64_t age = now_of(f) - f->s.opened_ms;
     return f->s.ending || f->h2.requests >= config_of(f)->limits.http2_requests ||
-           age >= session_listener(&f->s)->config->attributes.client_keep_alive_ms;
+           session_too_old(&f->s);
 }
 
 static void give_notice(struct front_h2 *f)

@@ -138,6 +138,14 @@ struct snapshot *session_snapshot(const struct session *s)
     return s->held ? s->held : s->proxy->snapshot;
 }
 
+bool session_too_old(const struct session *s)
+{
+    const _Atomic bool *leaving = s->proxy->leaving;
+    uint64_t age = s->proxy->loop->clock.now_ms - s->opened_ms;
+    return age >= session_listener(s)->config->attributes.client_keep_alive_ms ||
+           (leaving && atomic_load_explicit(leaving, memory_order_relaxed));
+}
+
 const struct listener *session_listener(const struct session *s)
 {
     const struct snapshot *snap = session_snapshot(s);

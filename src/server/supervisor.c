@@ -189,6 +189,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
         .limit = {.max_connections = c->limits.max_connections,
                   .workers = s->workers_n,
                   .counters = array(s->workers_n, sizeof(*s->shared.limit.counters))},
+        .leaving = &s->snapshots.registry.shifted.leaving,
         .released = on_released,
         .ctx = s,
     };

@@ -211,6 +211,7 @@ enum err worker_new(struct worker **out, unsigned index, const struct worker_sha
     w->proxy.access_log = &w->access_log;
     w->proxy.upstream.bell = shared->bell;
     w->proxy.released = on_released;
+    w->proxy.leaving = shared->leaving;
     w->proxy.owner = w;
     task_init(&w->stop_task, on_stop_timer);
     timer_init(&w->stop_timer, &w->stop_task);

@@ -3,9 +3,12 @@
 import threading
 import time
 
+import pytest
+
 import lb as lb_module
 from lb import eventually
 from test_health import QUICK, Well
+from test_operations import operated  # noqa: F401
 
 WEB = """
     node: {zone: a}
@@ -28,7 +31,7 @@ class Zones:
         targets = [f'{{address: "$t{i}", zone: {zone}}}' for i, zone in enumerate(zones)]
         names = {f"t{i}": origin.address for i, origin in enumerate(self.origins)}
         self.zones, self.names = zones, names
-        self.lb = tenbin(WEB % (attributes, check, ", ".join(targets)), **names, **keywords)
+        self.lb = tenbin(lb_module.dedent(WEB) % (attributes, check, ", ".join(targets)), **names, **keywords)
         self.become(lambda zone: "healthy")
 
     def states(self):
@@ -235,3 +238,58 @@ def test_the_status_shows_the_zones_of_a_group(tenbin, origins):
         {"zone": "b", "targets": 3, "healthy": 0, "shifted": False, "share": 0.0},
         {"zone": "c", "targets": 3, "healthy": 3, "shifted": False, "share": 0.0},
     ]
+
+
+# --- shifts
+
+def operated_zones(operated, origins, attributes):
+    made = {}
+
+    def start(text, **names):
+        made["web"], made["operator"] = operated(text, **names)
+        return made["web"]
+
+    return Zones(start, origins, attributes), made["operator"]
+
+
+@pytest.mark.parametrize("policy", ["cross_zone", "prefer_local"])
+def test_a_shift_and_the_return_under_load_cost_nothing(operated, origins, policy):  # noqa: F811
+    zones, operator = operated_zones(operated, origins, f"zone_policy: {policy}")
+    load = Load(zones.lb)
+    time.sleep(0.4)
+    operator.run("zone", "shift", "a", "--for", "1h", "--reason", "test")
+    shifted = time.monotonic()
+    time.sleep(0.8)
+    assert health(zones).status == 503
+    assert health(zones).body == b"zone a is shifted away\n"
+    cancelled = time.monotonic()
+    operator.run("zone", "cancel", "a")
+    time.sleep(1.5)
+    assert health(zones).status == 200
+    results = load.stop()
+    assert {status for _, status, _ in results} == {200}
+    assert "a" in {zone for at, _, zone in results if at < shifted - 0.2}
+    assert {zone for at, _, zone in results if shifted + 0.1 < at < cancelled} == {"b", "c"}
+    assert "a" in {zone for at, _, zone in results if at > cancelled}
+    assert zones.counted()["b", "shift"] > 0
+
+
+def test_idle_connections_to_a_shifted_zone_are_closed(operated, origins):  # noqa: F811
+    zones, operator = operated_zones(operated, origins, "zone_policy: cross_zone")
+    zones.get(60)
+    operator.run("zone", "shift", "c", "--for", "1h", "--reason", "test")
+    zones.get(30)
+    targets = zones.lb.status()["groups"][0]["targets"]
+    assert all(t["idle_links"] == 0 for t in targets if t["zone"] == "c")
+    assert any(t["idle_links"] for t in targets if t["zone"] != "c")
+
+
+def test_clients_are_told_to_leave_after_half_of_a_short_shift(operated, origins):  # noqa: F811
+    zones, operator = operated_zones(operated, origins, "zone_policy: cross_zone")
+    client = zones.lb.connect()
+    operator.run("zone", "shift", "a", "--for", "4s", "--reason", "test")
+    assert not client.get("/").has("connection")
+    eventually(lambda: zones.lb.connect().get("/").has("connection"), "the end of the grace", 5)
+    answer = client.get("/")
+    assert answer.status == 200 and answer["connection"] == "close"
+    eventually(lambda: not zones.lb.connect().get("/").has("connection"), "the end of the shift", 8)
