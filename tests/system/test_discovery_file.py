@@ -234,3 +234,16 @@ def test_two_groups_may_read_one_file(tenbin, tmp_path, origin):
     put(lb.dir, "[]")
     become(lb, {})
     become(lb, {}, "twin")
+
+
+def test_a_reload_and_a_refresh_at_once_lose_nothing(found):
+    lb = found("[]")
+    for i in range(1, 6):
+        lb.write(GROUP % f', targets: [{{address: "10.0.0.1:80", weight: {i}}}]')
+        put(lb.dir, f'[{{address: "10.0.0.2:80", weight: {i}}}]')
+        lb.hup()
+        become(lb, {"10.0.0.1:80": (None, i), "10.0.0.2:80": (None, i)})
+    eventually(lambda: lb.status()["reloads"]["ok"] == 5, "five reloads")
+    status = lb.status()
+    assert status["reloads"]["failed"] == status["refreshes"]["failed"] == 0
+    eventually(lambda: lb.status()["snapshots_live"] == 1, "old snapshots freed")
