@@ -50,6 +50,8 @@ SIM   := $(patsubst tests/sim/%.c,$(O)/sim/%,$(wildcard tests/sim/sim_*.c))
 FUZZ  := $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TOOLS := $(patsubst bench/%.c,$(O)/bench/%,$(wildcard bench/*.c))
 
+COSTS := $(patsubst tests/cost/%.c,$(O)/cost/%,$(wildcard tests/cost/*.c))
+
 .PHONY: all unit sim fuzz replay test demo bench tools install deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -96,6 +98,11 @@ $(O)/fuzz/%: tests/fuzz/fuzz_%.c $(REPLAYER) $(O)/libtenbin.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP $< $(REPLAYER) $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -o $@
+# Programs whose cost is counted: the release library with a small main().
+$(O)/cost/%: tests/cost/%.c $(O)/libtenbin.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) $< $(O)/libtenbin.a $(LDFLAGS) $(LIBS) -o $@
 $(O)/bench/%: bench/%.c $(wildcard bench/*.h) $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,LD)
@@ -107,7 +114,7 @@ sim: $(SIM)
 	@$(PYTHON) tests/run.py sim --build $(BUILD)
 replay: $(FUZZ)
 	@$(PYTHON) tests/run.py replay --build $(BUILD)
-tools: $(TOOLS)
+tools: $(TOOLS) $(COSTS)
 all-tests: $(O)/tenbin $(UNIT) $(SIM) $(FUZZ)
 
 fuzz:

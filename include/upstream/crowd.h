@@ -7,6 +7,7 @@
 
 struct crowd_place {
     const struct member *member;
+    const struct target *target; /* the member's: a step less to it */
     uint32_t weight;
     uint32_t other; /* whose place it is too */
     uint64_t cut;   /* below it, of 2^32, a draw of this place is its own, else the other's */

@@ -11,7 +11,7 @@
 #include "upstream/balance.h"
 
 #define MAGLEV_PLACES      65537  /* a prime */
-#define MAGLEV_PLACES_MANY 655373 /* the same, for groups of more than MAGLEV_FEW */
+#define MAGLEV_PLACES_MANY 131071 /* the same, for groups of more than MAGLEV_FEW */
 #define MAGLEV_FEW         6000
 
 /* The number of places depends on the size of the group only, not on who may serve of it: else all

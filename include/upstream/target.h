@@ -32,13 +32,13 @@ struct target_local {
     _Alignas(64) struct list idle; /* of struct link with a free slot, warmest first */
     struct counter idle_links;
     struct counter in_flight; /* leases: requests, or TCP connections */
+    struct latency latency;   /* only this worker looks at it; on the line of in_flight */
     struct counter requests;
     struct counter codes[6]; /* by the first digit of the status; [0]: no status */
     struct counter connect_errors;
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
     struct tls_resume resume; /* only this worker looks at it */
-    struct latency latency;   /* the same; for groups that go by it */
     struct list dialing;      /* of struct link that leases may wait for together */
     uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
 };

@@ -11,7 +11,7 @@
 struct ewma {
     struct balancer base;
     struct crowd crowd;
-    unsigned worker;
+    const struct target_local **locals; /* of the places, this worker's */
 };
 
 static struct balancer *build(const struct balance_set *set, const struct balancer *before,
@@ -20,14 +20,16 @@ static struct balancer *build(const struct balance_set *set, const struct balanc
     (void)before, (void)rng;
     struct ewma *e = balance_alloc(sizeof(*e));
     e->base.ops = &balance_ewma;
-    e->worker = set->worker;
     crowd_init(&e->crowd, set);
+    e->locals = balance_alloc(e->crowd.n * sizeof(*e->locals));
+    for (uint32_t i = 0; i < e->crowd.n; i++)
+        e->locals[i] = &e->crowd.places[i].target->local[set->worker];
     return &e->base;
 }
 
 static uint64_t cost(const struct ewma *e, const struct crowd_place *place, uint64_t now_us)
 {
-    const struct target_local *l = &place->member->target->local[e->worker];
+    const struct target_local *l = e->locals[place - e->crowd.places];
     uint64_t in_flight = counter_get(&l->in_flight);
     if (l->latency.at_us == 0)
         return in_flight * LATENCY_FAILED_US;
@@ -67,8 +69,10 @@ static const struct member *pick(struct balancer *b, const struct pick *p, struc
 
 static void destroy(struct balancer *b)
 {
-    crowd_fini(&((struct ewma *)b)->crowd);
-    free(b);
+    struct ewma *e = (struct ewma *)b;
+    crowd_fini(&e->crowd);
+    free(e->locals);
+    free(e);
 }
 
 const struct balance_ops balance_ewma = {build, pick, destroy};

@@ -21,6 +21,7 @@ struct hasher {
     uint32_t *table; /* indices of members */
     uint32_t size;
     uint32_t *weights; /* [members], for bounded loads */
+    const struct target **targets; /* the same: a step less to them */
     uint64_t weights_sum;
 };
 
@@ -60,6 +61,7 @@ static void destroy(struct balancer *b)
     struct hasher *h = (struct hasher *)b;
     free(h->table);
     free(h->weights);
+    free(h->targets);
     free(h);
 }
 
@@ -85,13 +87,16 @@ static struct balancer *build_consistent(const struct balance_set *set,
     memcpy(h->weights, set->weights, set->members_n * sizeof(*h->weights));
     for (size_t i = 0; i < set->members_n; i++)
         h->weights_sum += h->weights[i];
+    h->targets = balance_alloc(set->members_n * sizeof(*h->targets));
+    for (size_t i = 0; i < set->members_n; i++)
+        h->targets[i] = set->members[i].target;
     return &h->base;
 }
 
 /* Would one more be more than its part of LOAD, rounded up? The whole is the group's. */
 static bool is_full(const struct hasher *h, uint32_t member)
 {
-    const struct target *t = h->members[member].target;
+    const struct target *t = h->targets[member];
     uint64_t one_more = (uint64_t)target_outstanding(t) + 1;
     if (one_more <= FEW)
         return false;

@@ -3,14 +3,14 @@
  *
  * Up to EXACT targets all are looked at, and of those that have equally few it is the turn of one,
  * as in round robin: an idle group is served in turn. Beyond that DRAWS are drawn by weight and the
- * best of them is taken: more would be a lap through every target's busiest cache line, and would
- * hardly be better (the load of the fullest falls off double-exponentially from two draws on). */
+ * better one is taken: each draw more is a miss on a target's busiest cache line, and hardly better
+ * (the load of the fullest falls off double-exponentially from two draws on). */
 #include <stdlib.h>
 
 #include "upstream/crowd.h"
 
 #define EXACT 32
-#define DRAWS 4
+#define DRAWS 2
 
 struct least_outstanding {
     struct balancer base;
@@ -39,8 +39,8 @@ static struct balancer *build(const struct balance_set *set, const struct balanc
 /* Of two that have equally few, the one that was there first stays. */
 static const struct crowd_place *calmer(const struct crowd_place *a, const struct crowd_place *b)
 {
-    uint64_t out_a = target_outstanding(a->member->target);
-    uint64_t out_b = target_outstanding(b->member->target);
+    uint64_t out_a = target_outstanding(a->target);
+    uint64_t out_b = target_outstanding(b->target);
     return out_b * a->weight < out_a * b->weight ? b : a;
 }
 

@@ -15,8 +15,9 @@ static void add_places(struct crowd *c, const struct balance_set *set)
     CHECK(c->places);
     for (size_t i = 0, at = 0; i < set->members_n; i++)
         if (set->weights[i])
-            c->places[at++] =
-                (struct crowd_place){.member = &set->members[i], .weight = set->weights[i]};
+            c->places[at++] = (struct crowd_place){.member = &set->members[i],
+                                                   .target = set->members[i].target,
+                                                   .weight = set->weights[i]};
 }
 
 /* Weights as parts of a whole place: n * weight of sum. Who has less than one place gives the rest

@@ -4,6 +4,8 @@ Both figures depend on no clock and no neighbour, so they gate; CPU time against
 bench/'s business. A change that makes a request cheaper lowers the limit here in the same commit.
 """
 
+import re
+import subprocess
 import sys
 
 import pytest
@@ -110,3 +112,24 @@ def test_ten_thousand_rules_cost_what_ten_do(tmp_path, target):
     few = measure(tmp_path, target, 1, *rules_and_requests(tmp_path, 10))
     many = measure(tmp_path, target, 1, *rules_and_requests(tmp_path, 10000))
     assert many <= few * 1.05, f"{many:.0f} instructions a request with 10,000 rules, {few:.0f} with 10"
+
+
+ALGORITHMS = "round_robin least_outstanding_requests weighted_random peak_ewma source_hash consistent_hash".split()
+PICKS = 20000
+
+
+def pick_cost(tmp_path, algorithm, targets):
+    """Instructions a pick."""
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=picks",
+         f"--callgrind-out-file={tmp_path}/callgrind.out", str(lb_module.ROOT / "build/release/cost/pick"),
+         algorithm, str(targets), str(PICKS)], capture_output=True, text=True, timeout=120)
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    assert done.returncode == 0 and found, done.stderr
+    return int(found[1]) / PICKS
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_pick_among_ten_thousand_targets_costs_what_one_among_ten_does(tmp_path, algorithm):
+    few, many = pick_cost(tmp_path, algorithm, 10), pick_cost(tmp_path, algorithm, 10000)
+    assert 10 < many <= few * 1.05, f"{many:.0f} instructions a pick of 10,000, {few:.0f} of 10"

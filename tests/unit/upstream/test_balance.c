@@ -333,7 +333,7 @@ static void test_many_targets_are_sampled_and_none_gets_much_more_than_another(v
         m.targets[pick_many(&m, 0)].outstanding++;
     for (size_t i = 0; i < MANY; i++)
         most = m.targets[i].outstanding > most ? m.targets[i].outstanding : most;
-    assert_true(most <= 12);
+    assert_true(most <= 14); /* 10 on average; drawn by chance alone it would be some 21 */
     end_many(&m);
 }
 
