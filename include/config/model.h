@@ -417,6 +417,7 @@ struct config_group_attributes {
     uint64_t max_outstanding; /* of one target; or CONFIG_NONE */
     struct config_queue queue;
     struct config_retry_budget retry_budget;
+    uint64_t try_timeout_ms; /* or CONFIG_NONE */
 };
 
 enum config_check_protocol {

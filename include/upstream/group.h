@@ -96,6 +96,7 @@ struct group {
     uint32_t slow_start_ms;               /* 0: off */
     bool counts_outstanding; /* leases count in target->outstanding */
     uint32_t max_outstanding; /* of one target, which then gets no more; 0: no limit */
+    uint32_t try_timeout_ms; /* for the first byte of an answer; 0: no limit of its own */
     uint32_t queue_max, queue_timeout_ms; /* of leases that wait for that */
     struct queue *queue; /* where; NULL: no limit */
     struct budget_rule budget; /* of replays */

@@ -74,6 +74,10 @@ static inline void lease_answered(const struct lease *l, unsigned status)
 {
     status >= 500 && l->rule.on_5xx ? lease_failed(l) : lease_worked(l);
 }
+/* After lease_end() of one that took too long: the next untried target. */
+MUST_USE enum lease_state lease_elsewhere(struct lease *l, enum err why);
+/* Is there another target for one more try? */
+bool lease_has_other(struct lease *l);
 /* Are there tries left at all? */
 bool lease_can_retry(const struct lease *l);
 /* The target has answered, or a TCP connection to it stands: counts for it and its zone. */

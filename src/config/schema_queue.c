@@ -44,8 +44,13 @@ void schema_queue_finish(struct schema_ctx *x, const struct yaml_tree_node *grou
                          const struct config_group *g)
 {
     const struct yaml_tree_node *attributes = yaml_tree_get(group, "attributes");
-    const struct yaml_tree_node *queue = attributes ? yaml_tree_get(attributes, "queue") : NULL;
+    if (!attributes)
+        return;
+    const struct yaml_tree_node *queue = yaml_tree_get(attributes, "queue");
+    const struct yaml_tree_node *try = yaml_tree_get(attributes, "try_timeout");
     if (queue && g->attributes.max_outstanding == CONFIG_NONE)
         report_error(x->report, queue->pos, "queue means nothing without max_outstanding: only "
                                             "that makes requests wait");
+    if (try && g->protocol == CONFIG_PROTOCOL_TCP)
+        report_error(x->report, try->pos, "try_timeout means nothing in a tcp group");
 }

@@ -5,6 +5,7 @@
 #include "proxy/back_h2.h"
 #include "proxy/end_raw.h"
 #include "proxy/exchange_log.h"
+#include "proxy/exchange_reason.h"
 #include "proxy/failover.h"
 #include "proxy/grpc.h"
 #include "proxy/hash_key.h"
@@ -17,6 +18,7 @@
 #define PROMISED_BYTES (2u * 4096)
 
 static void lease_decided(struct exchange *x);
+static bool may_retry(struct exchange *x, bool written, bool received);
 static void reply(struct exchange *x, enum reason why);
 static void finish(struct exchange *x, enum end end);
 
@@ -204,8 +206,17 @@ static void start_clock(struct exchange *x)
     loop_timer_at(x->proxy->loop, x->client.timer, soonest(x, x->progress_ms + x->idle_ms));
 }
 
+/* Of a target that has the whole request; 0: the idle timeout alone. */
+static uint32_t try_ms(const struct exchange *x)
+{
+    return x->state == EXCHANGE_SEND && !x->raw ? x->group->try_timeout_ms : 0;
+}
+
 static uint32_t patience_ms(const struct exchange *x)
 {
+    uint32_t try = flow_finished(&x->up) ? try_ms(x) : 0;
+    if (try && try < x->idle_ms)
+        return try;
     bool half = x->raw && (x->up.ended || x->down.ended);
     return half && x->half_close_ms < x->idle_ms ? x->half_close_ms : x->idle_ms;
 }
@@ -365,34 +376,6 @@ void exchange_reject(struct exchange *x, enum reason why)
 
 /* ---- the lease and the back ---- */
 
-static enum reason reason_of(const struct lease *l)
-{
-    switch (l->why) {
-    case ERR_NOT_FOUND:
-        if (group_no_zone(l->group, l->up->worker))
-            return REASON_NO_TARGET_IN_ZONE;
-        return group_closed(l->group, l->up->worker) ? REASON_NO_HEALTHY_TARGET : REASON_NO_TARGET;
-    case ERR_NOMEM:
-        return REASON_NO_DESCRIPTORS;
-    case ERR_TIMEOUT:
-        return REASON_TARGET_CONNECT_TIMEOUT;
-    case ERR_TLS:
-        return REASON_TARGET_TLS_ERROR;
-    case ERR_TLS_TIMEOUT:
-        return REASON_TARGET_TLS_TIMEOUT;
-    case ERR_RESET:
-        return REASON_TARGET_RESET;
-    case ERR_LIMIT:
-        return l->group->queue_max ? REASON_QUEUE_FULL : REASON_TARGETS_BUSY;
-    case ERR_AGAIN:
-        return REASON_QUEUE_TIMEOUT;
-    case ERR_UNSUPPORTED:
-        return REASON_TARGET_WRONG_PROTOCOL;
-    default:
-        return REASON_TARGET_REFUSED;
-    }
-}
-
 static void say_continue(struct exchange *x)
 {
     if (x->raw || !x->req.expect_continue || x->up.total_bytes || x->up.ended)
@@ -428,6 +411,8 @@ static void start_back(struct exchange *x)
     say_continue(x);
     x->back = x->group->wire == GROUP_WIRE_H2 ? back_h2_start(x) : back_h1_start(x);
     x->back->ops->send_head(x->back);
+    if (try_ms(x))
+        loop_timer_at(x->proxy->loop, x->client.timer, soonest(x, x->progress_ms + try_ms(x)));
 }
 
 static void refused(struct exchange *x)
@@ -435,9 +420,9 @@ static void refused(struct exchange *x)
     if (x->lease.target)
         note_target(x);
     if (x->raw)
-        exchange_cut(x, reason_of(&x->lease));
+        exchange_cut(x, exchange_reason_of(&x->lease));
     else
-        reply(x, reason_of(&x->lease));
+        reply(x, exchange_reason_of(&x->lease));
 }
 
 /* The caller sees to it that exchange_up() follows in the same task. */
@@ -536,14 +521,38 @@ static bool peers_took(const struct exchange *x)
     return client || target;
 }
 
+static uint64_t due_ms(const struct exchange *x)
+{
+    uint64_t now = x->proxy->loop->clock.now_ms;
+    uint64_t due = x->progress_ms + patience_ms(x);
+    if (x->state == EXCHANGE_LEASE)
+        return now + x->idle_ms; /* links have deadlines of their own */
+    if (try_ms(x) && due > now + try_ms(x))
+        return now + try_ms(x); /* the request may be whole by then */
+    return due;
+}
+
+/* A target that has been silent for try_timeout is left, if the request may be sent twice. */
+static bool try_elsewhere(struct exchange *x)
+{
+    if (patience_ms(x) >= x->idle_ms || !lease_has_other(&x->lease) || !may_retry(x, true, false))
+        return false;
+    close_back(x, END_TIMEOUT);
+    become(x, EXCHANGE_LEASE);
+    start_clock(x);
+    if (lease_elsewhere(&x->lease, ERR_TIMEOUT) != LEASE_WAIT) {
+        lease_decided(x);
+        exchange_up(x);
+    }
+    return true;
+}
+
 void exchange_timeout(struct exchange *x)
 {
     struct loop *l = x->proxy->loop;
     if (peers_took(x))
         exchange_progress(x);
-    uint64_t due = x->progress_ms + patience_ms(x);
-    if (x->state == EXCHANGE_LEASE)
-        due = l->clock.now_ms + x->idle_ms; /* links have deadlines of their own */
+    uint64_t due = due_ms(x);
     bool late = x->deadline_ms && x->deadline_ms <= l->clock.now_ms;
     if (due > l->clock.now_ms && !late) {
         loop_timer_at(l, x->client.timer, soonest(x, due));
@@ -556,6 +565,8 @@ void exchange_timeout(struct exchange *x)
         abort_with(x, why, END_TIMEOUT);
         return;
     }
+    if (why == REASON_TARGET_TIMEOUT && try_elsewhere(x))
+        return;
     close_back(x, late ? END_ABORT : END_TIMEOUT);
     if (why == REASON_BODY_TIMEOUT)
         x->close_client = true;

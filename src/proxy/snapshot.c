@@ -66,6 +66,8 @@ static void limit_work(struct group *g, const struct config_group_attributes *c)
     if (c->max_outstanding != CONFIG_NONE)
         g->max_outstanding = (uint32_t)c->max_outstanding;
     g->counts_outstanding |= g->max_outstanding > 0;
+    if (c->try_timeout_ms != CONFIG_NONE)
+        g->try_timeout_ms = (uint32_t)c->try_timeout_ms;
     g->queue_max = c->queue.max;
     g->queue_timeout_ms = c->queue.timeout_ms;
     g->budget = (struct budget_rule){c->retry_budget.percent, c->retry_budget.minimum};

@@ -338,6 +338,19 @@ enum lease_state lease_again(struct lease *l)
     return next_target(l);
 }
 
+bool lease_has_other(struct lease *l)
+{
+    l->pick.skip_n = l->tries;
+    return lease_can_retry(l) && group_has_other(l->group, l->up->worker, &l->pick);
+}
+
+enum lease_state lease_elsewhere(struct lease *l, enum err why)
+{
+    CHECK(l->state == LEASE_NONE && l->tries > 0);
+    blame(l, why);
+    return next_target(l);
+}
+
 void lease_link_done(struct lease *l, struct link *k, enum err e)
 {
     CHECK(l->state == LEASE_WAIT && l->link == k);

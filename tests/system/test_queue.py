@@ -66,12 +66,19 @@ def waits(web, n):
     eventually(lambda: queue(web)["length"] == n, f"{n} waiting")
 
 
+def busy(web):
+    """Requests that are at a target or wait."""
+    group = web.status()["groups"][0]
+    return sum(target["in_flight"] for target in group["targets"]) + group.get("queue", {"length": 0})["length"]
+
+
 def ask(web, count, begin=0):
-    """Requests that are not answered yet, each on its connection, in the order of their numbers."""
+    """Requests that are not answered yet, each on its connection: the next is sent when the one before has come."""
     clients = []
     for i in range(begin, begin + count):
+        before = busy(web)
         clients.append(web.connect().request("GET", f"/{i}"))
-        time.sleep(0.03)
+        eventually(lambda: busy(web) == before + 1, f"{before + 1} requests inside")
     return clients
 
 
@@ -371,3 +378,73 @@ def test_tries_that_sent_nothing_are_free(tenbin, origins):
     web = tenbin(LISTENER % ("http", "http", "retry_budget: {minimum: 0, percent: 0}", '"$t0", "$t1"'),
                  t0=good.address, t1=refusing.address)
     assert [web.connect().get("/").status for _ in range(20)] == [200] * 20
+
+
+# --- a time for each try
+
+def silent(peer):
+    """Takes requests and answers none."""
+    while peer.read_request():
+        pass
+
+
+def tried(tenbin, attributes, *targets):
+    names = {f"t{i}": target.address for i, target in enumerate(targets)}
+    return tenbin(LISTENER % ("http", "http", attributes, ", ".join(f'"${name}"' for name in names)), **names)
+
+
+@pytest.mark.tsan
+def test_a_silent_target_is_left_after_try_timeout(tenbin, origins):
+    mute, good = origins(silent), origins()
+    web = tried(tenbin, "try_timeout: 300ms", mute, good)
+    begin = time.monotonic()
+    for i in range(6):
+        assert web.connect().get(f"/{i}").status == 200
+    assert 0.5 < time.monotonic() - begin < 6
+    assert len(mute.requests) >= 2
+    lines = eventually(lambda: len(web.access_log()) == 6 and web.access_log(), "six lines")
+    assert all(line["target"] == good.address for line in lines) and 1 in {line["retries"] for line in lines} <= {0, 1}
+
+
+def test_when_all_are_silent_it_is_504_after_each_had_its_time(tenbin, origins):
+    targets = [origins(silent) for _ in range(3)]
+    web = tried(tenbin, "try_timeout: 300ms", *targets)
+    begin = time.monotonic()
+    expect.own_reply(web.connect().get("/"), 504)
+    assert 0.8 < time.monotonic() - begin < 3
+    assert [len(t.requests) for t in targets] == [1, 1, 1]
+    line = web.log_line(status=504)
+    assert line["reason"] == "target_timeout" and line["retries"] == 2
+
+
+def test_the_only_target_is_not_asked_twice(tenbin, origins):
+    target = origins(silent)
+    web = tried(tenbin, "try_timeout: 300ms", target)
+    expect.own_reply(web.connect().get("/"), 504)
+    assert len(target.requests) == 1
+
+
+def test_what_may_not_be_sent_twice_is_504_at_once(tenbin, origins):
+    mute, other = origins(silent), origins(silent)
+    web = tried(tenbin, "try_timeout: 300ms", mute, other)
+    expect.own_reply(web.connect().post("/", body=b"data"), 504)
+    expect.own_reply(web.connect().request("PATCH", "/").response(), 504)
+    assert len(mute.requests) + len(other.requests) == 2
+
+
+def test_a_slow_upload_and_a_slow_answer_have_all_the_time(tenbin, origins):
+    def slowly(peer):
+        while peer.read_request():
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+            for byte in b"abc":
+                time.sleep(0.5)
+                peer.send(bytes([byte]))
+    target, other = origins(slowly), origins(slowly)
+    web = tried(tenbin, "try_timeout: 300ms", target, other)
+    client = web.connect()
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
+    for byte in "xyz":
+        time.sleep(0.5)
+        client.send(byte)
+    assert client.response().body == b"abc"
+    assert len(target.requests) + len(other.requests) == 1

@@ -311,6 +311,14 @@ static void test_limits_of_work_reach_the_model(void **state)
         assert_int_equal(a->retry_budget.minimum, rows[i].minimum);
     }
     unload(&l);
+    l = load_good(WEB "target_groups:\n"
+                      "  - {name: app, targets: []}\n"
+                      "  - {name: hasty, targets: [], attributes: {try_timeout: 100ms}}\n"
+                      "  - {name: calm, targets: [], attributes: {try_timeout: 1h}}\n");
+    assert_true(l.config->groups[0].attributes.try_timeout_ms == CONFIG_NONE);
+    assert_int_equal(l.config->groups[1].attributes.try_timeout_ms, 100);
+    assert_int_equal(l.config->groups[2].attributes.try_timeout_ms, 3600000);
+    unload(&l);
 }
 
 static void test_forward_takes_one_name_or_weights(void **state)
