@@ -275,7 +275,12 @@ def test_memory_stays_flat_while_all_streams_stand_still(h2):
         c.start("GET", "/")
     c.until(lambda: sum(len(a.body) for a in c.answers.values()) == 65535)
     eventually(lambda: web.status()["buffer_bytes"] > 100 * (64 << 10), "full flows")
-    web.comes_to_rest()
+    def full():
+        before = web.status()["buffer_bytes"]
+        web.comes_to_rest()
+        return web.status()["buffer_bytes"] == before
+
+    eventually(full, "nothing more to come", 30)
     held, resident = web.status()["buffer_bytes"], web.rss_bytes()
     assert held < 100 * (160 << 10)
     assert web.cpu_share(1) < 0.1

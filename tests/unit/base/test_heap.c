@@ -74,11 +74,39 @@ static void test_zeroed_memory_is_zero_whatever_it_held(void **state)
     heap_fini(&h);
 }
 
+/* In ASAN builds they come from malloc: the same, without the slots. */
+static void test_buffers_of_a_frame_are_taken_again(void **state)
+{
+    (void)state;
+    struct heap h;
+    enum { N = 200 };
+    char *got[N];
+    heap_init(&h);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            size_t n = i % 2 ? HEAP_SLOT_LEAST : HEAP_SLOT_BYTES - 16;
+            got[i] = heap_get(&h, n);
+            assert_int_equal((uintptr_t)got[i] % 16, 0);
+            memset(got[i], i, n);
+        }
+        for (int i = 0; i < N; i++) {
+            assert_int_equal((unsigned char)got[i][0], i);
+            assert_int_equal((unsigned char)got[i][HEAP_SLOT_LEAST - 1], i);
+            heap_put(&h, got[i]);
+        }
+        assert_int_equal(h.slots_live, 0);
+    }
+    heap_put(&h, heap_get(&h, HEAP_SLOT_LEAST - 1));
+    heap_put(&h, heap_get(&h, HEAP_SLOT_BYTES - 15));
+    heap_fini(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_size_can_be_filled_and_given_back),
         cmocka_unit_test(test_what_grows_keeps_what_it_holds),
+        cmocka_unit_test(test_buffers_of_a_frame_are_taken_again),
         cmocka_unit_test(test_zeroed_memory_is_zero_whatever_it_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
