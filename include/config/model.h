@@ -425,14 +425,16 @@ enum config_check_protocol {
     CONFIG_CHECK_HTTPS,
     CONFIG_CHECK_TCP,
     CONFIG_CHECK_TLS,
+    CONFIG_CHECK_GRPC,
 };
 
-#define CONFIG_CODE_MIN 200
+#define CONFIG_CODE_MIN 200 /* of HTTP */
 #define CONFIG_CODE_MAX 599
+#define CONFIG_GRPC_MAX 99 /* status codes of gRPC, from 0 */
 
 /* Status codes that count as a success. */
 struct config_matcher {
-    uint8_t bits[(CONFIG_CODE_MAX - CONFIG_CODE_MIN + 8) / 8];
+    uint8_t bits[(CONFIG_CODE_MAX + 8) / 8];
 };
 
 void model_matcher_add(struct config_matcher *m, unsigned code);
@@ -441,7 +443,7 @@ bool model_matcher_has(const struct config_matcher *m, unsigned code); /* any nu
 struct config_health_check {
     bool on;
     enum config_check_protocol protocol;
-    bool tls;          /* https, tls: with the group's target_tls */
+    bool tls;          /* https, tls, grpc in a group with TLS: with the group's target_tls */
     uint16_t port;     /* 0: the target's own */
     struct slice path; /* with its query */
     struct slice host; /* empty: the target's address */

@@ -31,7 +31,8 @@ struct check_report {
     int64_t began_wall_us;
     uint64_t took_us;
     enum health_result result;
-    uint16_t status; /* 0: there was none */
+    bool has_status;
+    uint16_t status; /* of HTTP, or gRPC's */
 };
 
 struct checker {
@@ -68,7 +69,9 @@ struct check {
     enum check_step step;
     const char *why; /* static; NULL: the result says it all */
     uint8_t interims; /* 1xx heads so far */
+    bool has_status;
     uint16_t status;
+    void *state; /* the probe's */
     struct h1_finder finder;
 };
 

@@ -24,6 +24,8 @@ enum health_result {
     HEALTH_RESULT_TIMEOUT,
     HEALTH_RESULT_RESET,    /* refused, or broken off */
     HEALTH_RESULT_FAILED,   /* closed without an answer, garbage, no TLS, or too long a head */
+    HEALTH_RESULT_GRPC_EMPTY,    /* an answer without a status of gRPC */
+    HEALTH_RESULT_GRPC_MISMATCH, /* as MISMATCH, by that status */
     HEALTH_RESULT_INTERNAL, /* we could not ask: says nothing about the target */
 };
 

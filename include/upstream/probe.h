@@ -3,16 +3,26 @@
 #ifndef UPSTREAM_PROBE_H
 #define UPSTREAM_PROBE_H
 
+#include "http/h1_writer.h"
 #include "upstream/checker.h"
+
+#define PROBE_INTERIMS_MAX 8 /* heads before the answer */
 
 struct probe {
     enum health_result (*connected)(struct check *k);
     enum health_result (*readable)(struct check *k); /* NULL: connected() has decided */
+    void (*hung_up)(struct check *k); /* ends k->state, if there is one; NULL: there never is */
 };
 
 /* GET path with ELB's headers; the status must be one of the matcher's. */
 extern const struct probe probe_http;
+/* An empty message to the method, see probe_grpc.c. */
+extern const struct probe probe_grpc;
 /* A connection is all that is asked for; with TLS its handshake. */
 extern const struct probe probe_tcp;
+
+/* The Host of a check. */
+void probe_http_put_host(struct h1_writer *w, const struct addr *to,
+                         const struct config_health_check *c);
 
 #endif

@@ -19,13 +19,11 @@ void model_free(struct config *c)
 
 void model_matcher_add(struct config_matcher *m, unsigned code)
 {
-    CHECK(code >= CONFIG_CODE_MIN && code <= CONFIG_CODE_MAX);
-    unsigned at = code - CONFIG_CODE_MIN;
-    m->bits[at / 8] |= (uint8_t)(1u << at % 8);
+    CHECK(code <= CONFIG_CODE_MAX);
+    m->bits[code / 8] |= (uint8_t)(1u << code % 8);
 }
 
 bool model_matcher_has(const struct config_matcher *m, unsigned code)
 {
-    unsigned at = code - CONFIG_CODE_MIN;
-    return code >= CONFIG_CODE_MIN && code <= CONFIG_CODE_MAX && (m->bits[at / 8] >> at % 8 & 1);
+    return code <= CONFIG_CODE_MAX && (m->bits[code / 8] >> code % 8 & 1);
 }

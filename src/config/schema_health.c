@@ -11,7 +11,7 @@
 static const struct schema_word protocols[] = {
     {"http", CONFIG_CHECK_HTTP, true}, {"https", CONFIG_CHECK_HTTPS, true},
     {"tcp", CONFIG_CHECK_TCP, true},   {"tls", CONFIG_CHECK_TLS, true},
-    {"grpc", 0, false},                SCHEMA_WORDS_END,
+    {"grpc", CONFIG_CHECK_GRPC, true}, SCHEMA_WORDS_END,
 };
 
 static void decode_port(struct schema_ctx *x, const struct schema_key *key,
@@ -69,7 +69,7 @@ static void decode_host(struct schema_ctx *x, const struct schema_key *key,
 static bool parse_code(struct slice text, unsigned *code)
 {
     uint64_t n;
-    if (!slice_u64(text, &n) || n < CONFIG_CODE_MIN || n > CONFIG_CODE_MAX)
+    if (!slice_u64(text, &n) || n > CONFIG_CODE_MAX)
         return false;
     *code = (unsigned)n;
     return true;
@@ -122,8 +122,8 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_WORD,
      .def = "http",
      .words = protocols,
-     .meaning = "http, https, tcp or tls; default that of the group, tcp for a tls group (grpc: not "
-                "built yet)",
+     .meaning = "http, https, tcp or tls; default that of the group, tcp for a tls group; or "
+                "grpc",
      SCHEMA_AT(config_health_check, protocol)},
     {.name = "port",
      .type = SCHEMA_CUSTOM,
@@ -138,7 +138,7 @@ const struct schema_key schema_health_keys[] = {
      .max = 1024,
      .decode = decode_path_text,
      .expected = "a path that begins with /, at most 1024 bytes",
-     .meaning = "what is asked for, with a query if there is one; http and https checks",
+     .meaning = "what is asked for, with a query; grpc: the method, default /AWS.ALB/healthcheck",
      SCHEMA_AT(config_health_check, path)},
     {.name = "host",
      .type = SCHEMA_CUSTOM,
@@ -184,8 +184,8 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_CUSTOM,
      .def = "200",
      .decode = decode_matcher,
-     .expected = "codes from 200 to 599 and ranges of them, such as 200,301 or 200-299",
-     .meaning = "good status codes: 200,301 or 200-299; http and https checks",
+     .expected = "codes from 200 to 599 (grpc: 0 to 99) and ranges of them, such as 200,301 or 200-299",
+     .meaning = "good status codes: 200,301 or 200-299; grpc: default 12, of the health protocol 0",
      SCHEMA_AT(config_health_check, matcher)},
     SCHEMA_END,
 };
@@ -244,6 +244,34 @@ static bool is_bare(const struct config_health_check *c)
     return c->protocol == CONFIG_CHECK_TCP || c->protocol == CONFIG_CHECK_TLS;
 }
 
+#define GRPC_PATH        "/AWS.ALB/healthcheck"
+#define GRPC_HEALTH_PATH "/grpc.health.v1.Health/Check"
+#define GRPC_UNKNOWN     12 /* what a service says to a method that it does not have */
+
+static void finish_grpc(struct config_health_check *c, const struct yaml_tree_node *map)
+{
+    if (!yaml_tree_get(map, "path"))
+        c->path = SLICE(GRPC_PATH);
+    if (yaml_tree_get(map, "matcher"))
+        return;
+    c->matcher = (struct config_matcher){0};
+    model_matcher_add(&c->matcher, slice_eq(c->path, SLICE(GRPC_HEALTH_PATH)) ? 0 : GRPC_UNKNOWN);
+}
+
+/* Which codes there are hangs on the protocol. */
+static void check_matcher(struct schema_ctx *x, const struct config_health_check *c,
+                          const struct yaml_tree_node *node)
+{
+    bool grpc = c->protocol == CONFIG_CHECK_GRPC;
+    unsigned first = grpc ? 0 : CONFIG_CODE_MIN, last = grpc ? CONFIG_GRPC_MAX : CONFIG_CODE_MAX;
+    for (unsigned code = 0; node && code <= CONFIG_CODE_MAX; code++)
+        if ((code < first || code > last) && model_matcher_has(&c->matcher, code)) {
+            schema_complain(x, schema_find(schema_health_keys, SLICE("matcher")), node,
+                            "is no list of status codes");
+            return;
+        }
+}
+
 void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *group,
                           struct config_group *g)
 {
@@ -254,7 +282,12 @@ void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *gro
         schema_health_decode(x, schema_find(schema_group_keys, SLICE("health_check")), NULL, c);
     if (!(map && yaml_tree_get(map, "protocol")))
         c->protocol = usual_protocol(g);
-    c->tls = c->protocol == CONFIG_CHECK_HTTPS || c->protocol == CONFIG_CHECK_TLS;
+    c->tls = c->protocol == CONFIG_CHECK_HTTPS || c->protocol == CONFIG_CHECK_TLS ||
+             (c->protocol == CONFIG_CHECK_GRPC && g->tls);
+    if (c->protocol == CONFIG_CHECK_GRPC)
+        finish_grpc(c, map);
+    if (map && !is_bare(c))
+        check_matcher(x, c, yaml_tree_get(map, "matcher"));
     if (!(map && yaml_tree_get(map, "timeout")) && c->interval_ms / 2 < DEFAULT_TIMEOUT_MS)
         c->timeout_ms = c->interval_ms / 2;
     if (map && is_bare(c))

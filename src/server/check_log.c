@@ -42,10 +42,10 @@ static char *put_seconds(char *p, uint64_t us)
     return p + 7;
 }
 
-static char *put_code(char *p, uint16_t code)
+static char *put_code(char *p, const struct check_report *r)
 {
     char text[TEXT_U64_MAX];
-    return put_or_dash(p, slice_of(text, code ? text_u64(text, code) : 0));
+    return put_or_dash(p, slice_of(text, r->has_status ? text_u64(text, r->status) : 0));
 }
 
 static struct slice type_of(enum config_check_protocol protocol)
@@ -57,6 +57,8 @@ static struct slice type_of(enum config_check_protocol protocol)
         return SLICE("tcp");
     case CONFIG_CHECK_TLS:
         return SLICE("tls");
+    case CONFIG_CHECK_GRPC:
+        return SLICE("grpc");
     case CONFIG_CHECK_HTTP:
         break;
     }
@@ -83,7 +85,7 @@ void check_log_write(void *ctx, const struct check_report *r)
     p = put_addr(p, &r->addr);
     p = put(p, r->group->name);
     p = put(p, r->result == HEALTH_RESULT_PASS ? SLICE("PASS") : SLICE("FAIL"));
-    p = put_code(p, r->status);
+    p = put_code(p, r);
     p = put_or_dash(p, health_result_name(r->result));
     p[-1] = '\n';
     line_log_end(&log->lines, p);

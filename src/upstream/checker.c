@@ -23,7 +23,7 @@ static void log_change(const struct target *t)
     struct slice reason = health_reason(h);
     if (h->state == HEALTH_HEALTHY)
         log_info("target %s of %s is healthy", t->text.p, t->group.p);
-    else if (h->last == HEALTH_RESULT_MISMATCH)
+    else if (slice_eq(reason, SLICE("Target.ResponseCodeMismatch")) && !t->check->why)
         log_info("target %s of %s is unhealthy: %s, status %u", t->text.p, t->group.p, reason.p,
                  h->status);
     else if (t->check->why)
@@ -38,6 +38,8 @@ static void log_change(const struct target *t)
 static void hang_up(struct check *k)
 {
     timer_clear(&k->deadline);
+    if (k->state)
+        probe_grpc.hung_up(k);
     if (k->conn)
         conn_close(k->conn);
     k->conn = NULL;
@@ -69,6 +71,7 @@ static void report(const struct check *k, enum health_result result)
                              .began_wall_us = k->began_wall_us,
                              .took_us = c->loop->clock.now_us - k->began_us,
                              .result = result,
+                             .has_status = k->has_status,
                              .status = k->status};
     if (c->report)
         c->report(c->report_ctx, &r);
@@ -113,6 +116,8 @@ static const struct probe *probe_of(const struct check *k)
     case CONFIG_CHECK_TCP:
     case CONFIG_CHECK_TLS:
         return &probe_tcp;
+    case CONFIG_CHECK_GRPC:
+        return &probe_grpc;
     case CONFIG_CHECK_HTTP:
     case CONFIG_CHECK_HTTPS:
         break;
@@ -238,6 +243,7 @@ static void begin(struct check *k)
     k->why = NULL;
     k->interims = 0;
     k->status = 0;
+    k->has_status = false;
     k->finder = (struct h1_finder){0};
     enum err e = open_conn(k);
     if (e != OK) {
@@ -353,7 +359,10 @@ static void plan_first(struct checker *c, size_t fresh)
 
 static void take_limits(struct checker *c, const struct config_limits *l)
 {
-    c->limits = (struct limits){.response_head = l->response_head_bytes, .headers = l->headers};
+    c->limits = (struct limits){.request_line = l->request_line_bytes,
+                                .response_head = l->response_head_bytes,
+                                .headers = l->headers,
+                                .trailers = l->trailers_bytes};
     free(c->fields);
     c->fields = malloc(sizeof(struct field) * l->headers);
     CHECK(c->fields);

@@ -11,7 +11,8 @@ static struct health failed(struct health h, const struct config_health_check *c
                             enum health_result result, uint16_t status)
 {
     h.last = result;
-    h.status = result == HEALTH_RESULT_MISMATCH ? status : 0;
+    bool mismatch = result == HEALTH_RESULT_MISMATCH || result == HEALTH_RESULT_GRPC_MISMATCH;
+    h.status = mismatch ? status : 0;
     if (h.state == HEALTH_UNHEALTHY) {
         h.in_a_row = 0;
     } else if (++h.in_a_row >= c->unhealthy_threshold) {
@@ -31,6 +32,8 @@ struct health health_step(struct health h, const struct config_health_check *c,
     case HEALTH_RESULT_TIMEOUT:
     case HEALTH_RESULT_RESET:
     case HEALTH_RESULT_FAILED:
+    case HEALTH_RESULT_GRPC_EMPTY:
+    case HEALTH_RESULT_GRPC_MISMATCH:
         return failed(h, c, result, status);
     case HEALTH_RESULT_NONE:
     case HEALTH_RESULT_INTERNAL:
@@ -60,6 +63,7 @@ struct slice health_reason(const struct health *h)
         return SLICE("Elb.InitialHealthChecking");
     switch (h->last) {
     case HEALTH_RESULT_MISMATCH:
+    case HEALTH_RESULT_GRPC_MISMATCH:
         return SLICE("Target.ResponseCodeMismatch");
     case HEALTH_RESULT_TIMEOUT:
         return SLICE("Target.Timeout");
@@ -79,6 +83,10 @@ struct slice health_result_name(enum health_result result)
         return SLICE("ConnectionReset");
     case HEALTH_RESULT_FAILED:
         return SLICE("TargetError");
+    case HEALTH_RESULT_GRPC_EMPTY:
+        return SLICE("GRPCStatusHeaderEmpty");
+    case HEALTH_RESULT_GRPC_MISMATCH:
+        return SLICE("GRPCUnexpectedStatus");
     case HEALTH_RESULT_INTERNAL:
         return SLICE("InternalError");
     case HEALTH_RESULT_NONE:

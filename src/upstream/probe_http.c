@@ -4,7 +4,6 @@
 #include "http/h1_writer.h"
 #include "upstream/probe.h"
 
-#define INTERIMS_MAX 8
 #define HTTP_PORT    80
 #define HTTPS_PORT   443
 
@@ -18,8 +17,8 @@ static size_t before_port(const char *text, size_t n)
 }
 
 /* As ELB: the port only if it is not the default one. */
-static void put_host(struct h1_writer *w, const struct addr *to,
-                     const struct config_health_check *c)
+void probe_http_put_host(struct h1_writer *w, const struct addr *to,
+                         const struct config_health_check *c)
 {
     char text[ADDR_TEXT_MAX];
     uint16_t usual = c->tls ? HTTPS_PORT : HTTP_PORT;
@@ -42,7 +41,7 @@ static enum health_result ask(struct check *k)
     H1_WRITER_LIT(&w, "GET ");
     h1_writer_slice(&w, c->path);
     H1_WRITER_LIT(&w, " HTTP/1.1\r\nHost: ");
-    put_host(&w, &k->conn->peer, c);
+    probe_http_put_host(&w, &k->conn->peer, c);
     H1_WRITER_LIT(&w, "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n");
     CHECK(h1_writer_end(&w, &iov.iov_len) == OK);
     return conn_write(k->conn, &iov, 1) == OK ? HEALTH_RESULT_NONE : HEALTH_RESULT_RESET;
@@ -53,6 +52,7 @@ static enum health_result ask(struct check *k)
 static enum health_result judge(struct check *k, uint16_t status)
 {
     k->status = status;
+    k->has_status = true;
     return model_matcher_has(&k->group->check->matcher, status) ? HEALTH_RESULT_PASS
                                                                 : HEALTH_RESULT_MISMATCH;
 }
@@ -75,7 +75,7 @@ static enum health_result read_head(struct check *k, struct slice *in)
         return judge(k, h.status);
     k->finder = (struct h1_finder){0};
     *in = slice_from(*in, f.skip + f.length);
-    return ++k->interims > INTERIMS_MAX ? HEALTH_RESULT_FAILED : HEALTH_RESULT_NONE;
+    return ++k->interims > PROBE_INTERIMS_MAX ? HEALTH_RESULT_FAILED : HEALTH_RESULT_NONE;
 }
 
 static enum health_result answer(struct check *k)

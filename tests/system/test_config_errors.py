@@ -175,7 +175,6 @@ def test_files_that_contradict_themselves_are_errors(tmp_path, text):
 LATER = [
     ("    protocol: http\n    default", "    protocol: udp\n    default"),
     ("    protocol: http\n    default", "    protocol: http\n    proxy_protocol: accept\n    default"),
-    ("    targets:", "    health_check: {protocol: grpc}\n    targets:"),
 ]
 
 

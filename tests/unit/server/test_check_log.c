@@ -66,7 +66,7 @@ static void check(struct fixture *f, enum config_check_protocol protocol, enum h
     struct config_health_check c = {.protocol = protocol};
     struct group g = {.name = SLICE("app"), .check = &c};
     struct check_report r = {.group = &g, .began_wall_us = 1764000000000042, .took_us = 1019584,
-                             .result = result, .status = status};
+                             .result = result, .has_status = status, .status = status};
     assert_int_equal(addr_parse_ip(&r.addr, SLICE("10.0.1.10"), 3000), OK);
     check_log_write(&f->log, &r);
 }
