@@ -521,6 +521,18 @@ struct config_tls {
     bool ktls; /* asked for; see net/tls_ktls.h */
 };
 
+enum config_autoshift_mode { CONFIG_AUTOSHIFT_OFF, CONFIG_AUTOSHIFT_ON };
+
+/* See upstream/autoshift.h. */
+struct config_autoshift {
+    enum config_autoshift_mode mode;
+    struct config_pos pos;
+    uint32_t window_ms;
+    uint32_t windows;
+    uint32_t minimum_requests; /* of a zone in a window */
+    uint32_t for_ms;
+};
+
 struct config_keys {
     struct config_file tickets; /* empty: made at random */
     struct config_file cookies; /* the same */
@@ -539,6 +551,7 @@ struct config {
     struct addr *resolvers; /* none: the system's */
     size_t resolvers_n;
     struct config_keys keys;
+    struct config_autoshift autoshift;
     struct config_tls tls;
     struct config_log log;
     struct config_access_log access_log;

@@ -24,6 +24,7 @@ extern const struct schema_key schema_queue_keys[];
 extern const struct schema_key schema_queue_budget_keys[];
 extern const struct schema_key schema_zones_details_keys[];
 extern const struct schema_key schema_zones_minimum_keys[];
+extern const struct schema_key schema_zones_autoshift_keys[];
 
 /* Does the map say protocol: https or tls? */
 bool schema_tls_is_on(const struct yaml_tree_node *node);
@@ -31,6 +32,7 @@ bool schema_tls_is_on(const struct yaml_tree_node *node);
 schema_check schema_limits_check;     /* to: struct config_limits */
 schema_check schema_tls_mutual_check;     /* to: struct config_mutual */
 schema_check schema_zones_minimum_check; /* to: struct config_minimum_healthy */
+schema_check schema_zones_autoshift_check; /* to: struct config_autoshift */
 schema_decode schema_listener_decode; /* to: struct config_listener */
 schema_decode schema_tls_policy_decode;   /* to: the whole struct config_listener */
 schema_decode schema_rule_decode;     /* to: struct config_rule */

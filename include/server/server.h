@@ -15,10 +15,10 @@
 #include "server/signals.h"
 #include "server/snapshots.h"
 #include "server/stop.h"
+#include "upstream/autoshift.h"
 #include "upstream/checker.h"
 #include "upstream/ejector.h"
 #include "upstream/mitigation.h"
-#include "upstream/shift.h"
 
 struct server {
     const char *path; /* of the configuration */
@@ -30,6 +30,7 @@ struct server {
     struct roster roster; /* the newest; each snapshot has its own */
     struct news news;
     struct shifts shifts;
+    struct autoshift autoshift;
     struct departures departures;
     struct discovery discovery;
     struct certificates certificates;

@@ -46,11 +46,16 @@ struct target_local {
 /* That worker only. */
 void target_count_response(struct target_local *l, uint64_t us);
 
+/* What the workers have counted; a connection that did not come about is a request that failed. */
+struct target_counts {
+    uint64_t requests, failures; /* failures: 5xx and connections that did not come about */
+};
+
 /* How it does beside its peers; see upstream/mitigation.h. */
 struct oddity {
     struct anomaly anomaly;
-    uint64_t seen_requests, seen_failures; /* counts up to the last round */
-    bool said;                             /* the log has it as anomalous */
+    struct target_counts seen; /* up to the last round */
+    bool said;                 /* the log has it as anomalous */
 };
 
 struct check;
@@ -81,6 +86,7 @@ struct target {
     struct check *check;         /* the same; NULL: nobody checks it */
     struct ejection ejection;    /* the same; the ejector's */
     struct oddity oddity;        /* the same */
+    struct target_counts window; /* the same; up to autoshift's last window */
     _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct group_news *news;     /* of all groups of that name; as long as the target */
@@ -143,5 +149,8 @@ bool target_busy(const struct target *t);
 /* Sums over the workers; any thread. */
 uint64_t target_in_flight(const struct target *t);
 uint64_t target_requests(const struct target *t);
+
+/* What was counted since `seen`, which becomes now. Failures are never more than requests. */
+struct target_counts target_count_since(const struct target *t, struct target_counts *seen);
 
 #endif

@@ -260,15 +260,6 @@ static const struct schema_key keys_keys[] = {
     SCHEMA_END,
 };
 
-static const struct schema_key autoshift_keys[] = {
-    {.name = "mode",
-     .type = SCHEMA_BOOL,
-     .built = SCHEMA_NOT_BUILT,
-     .def = "off",
-     .meaning = "on: a zone that does much worse than the others is shifted away for a while"},
-    SCHEMA_END,
-};
-
 static const struct schema_key reload_keys[] = {
     {.name = "confirm",
      .type = SCHEMA_DURATION,
@@ -347,9 +338,10 @@ const struct schema_key schema_root_keys[] = {
      SCHEMA_AT(config, keys)},
     {.name = "autoshift",
      .type = SCHEMA_MAP,
-     .built = SCHEMA_NOT_BUILT,
-     .keys = autoshift_keys,
-     .meaning = "zonal shifts without an operator"},
+     .keys = schema_zones_autoshift_keys,
+     .check = schema_zones_autoshift_check,
+     .meaning = "zonal shifts without an operator",
+     SCHEMA_AT(config, autoshift)},
     {.name = "tls",
      .type = SCHEMA_MAP,
      .keys = schema_tls_keys,

@@ -1,4 +1,4 @@
-/* Rows of a target group's attributes that are about zones. */
+/* Rows that are about zones: of a target group's attributes, and of autoshift. */
 #include "base/check.h"
 #include "config/decode.h"
 #include "config/scalar.h"
@@ -217,4 +217,58 @@ void schema_zones_minimum_check(struct schema_ctx *x, const struct yaml_tree_nod
         m->dns = m->routing;
     else if (is_lower(m->dns, m->routing))
         report_error(x->report, dns->pos, "minimum_healthy: dns cannot be lower than routing");
+}
+
+/* --- autoshift --- */
+
+static const struct schema_word autoshift_modes[] = {
+    {"off", CONFIG_AUTOSHIFT_OFF, true},
+    {"on", CONFIG_AUTOSHIFT_ON, true},
+    {"practice", CONFIG_AUTOSHIFT_OFF, false},
+    SCHEMA_WORDS_END,
+};
+
+const struct schema_key schema_zones_autoshift_keys[] = {
+    {.name = "mode",
+     .type = SCHEMA_WORD,
+     .def = "off",
+     .words = autoshift_modes,
+     .meaning = "on: a zone that fails while the others do not is shifted away for a while "
+                "(practice: not built yet)",
+     SCHEMA_AT(config_autoshift, mode)},
+    {.name = "window",
+     .type = SCHEMA_DURATION,
+     .def = "10s",
+     .min = 1000,
+     .max = 3600000,
+     .meaning = "the time after which zones are compared",
+     SCHEMA_AT(config_autoshift, window_ms)},
+    {.name = "windows",
+     .type = SCHEMA_NUMBER,
+     .def = "3",
+     .min = 1,
+     .max = 100,
+     .meaning = "in a row in which the same zone fails, before it is shifted",
+     SCHEMA_AT(config_autoshift, windows)},
+    {.name = "minimum_requests",
+     .type = SCHEMA_NUMBER,
+     .def = "50",
+     .min = 10,
+     .max = 1000000000,
+     .meaning = "in a zone in a window; with fewer it is not compared",
+     SCHEMA_AT(config_autoshift, minimum_requests)},
+    {.name = "for",
+     .type = SCHEMA_DURATION,
+     .def = "30m",
+     .min = 1000,
+     .max = 259200000,
+     .meaning = "how long such a shift lasts",
+     SCHEMA_AT(config_autoshift, for_ms)},
+    SCHEMA_END,
+};
+
+void schema_zones_autoshift_check(struct schema_ctx *x, const struct yaml_tree_node *node, void *to)
+{
+    (void)x;
+    ((struct config_autoshift *)to)->pos = node->pos;
 }

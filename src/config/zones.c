@@ -1,5 +1,7 @@
 #include "config/zones.h"
 
+#define AUTOSHIFT_ZONES_MIN 3 /* as upstream/anomaly.h compares */
+
 static const char *policy_text(enum config_zone_policy p)
 {
     static const char *const texts[] = {
@@ -19,8 +21,37 @@ static bool needs_node_zone(enum config_zone_policy p)
     return p != CONFIG_ZONES_CROSS && p != CONFIG_ZONES_ORDER;
 }
 
+static size_t count_zones(const struct config_group *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->targets_n; i++) {
+        bool again = g->targets[i].zone.n == 0;
+        for (size_t j = 0; j < i && !again; j++)
+            again = slice_eq(g->targets[j].zone, g->targets[i].zone);
+        n += !again;
+    }
+    return n;
+}
+
+/* What is discovered may be anywhere. */
+static void verify_autoshift(const struct config *c, struct report *r)
+{
+    if (c->autoshift.mode == CONFIG_AUTOSHIFT_OFF)
+        return;
+    for (size_t i = 0; i < c->groups_n; i++)
+        if (c->groups[i].broken || c->groups[i].discovery.source ||
+            count_zones(&c->groups[i]) >= AUTOSHIFT_ZONES_MIN)
+            return;
+    struct report_entry *e =
+        report_error(r, c->autoshift.pos,
+                     "autoshift compares %d zones at least, and no group has targets in so many",
+                     AUTOSHIFT_ZONES_MIN);
+    report_hint(r, e, "targets: [{address: ADDRESS, zone: NAME}, ...]");
+}
+
 void zones_verify(const struct config *c, struct report *r)
 {
+    verify_autoshift(c, r);
     for (size_t i = 0; i < c->groups_n && !c->node.zone_wrong; i++) {
         const struct config_zone_rules *z = &c->groups[i].attributes.zone_policy;
         if (!needs_node_zone(z->policy) || c->node.zone.n)

@@ -75,6 +75,7 @@ void publish_begin(struct publish *p, struct snapshot *next, struct outputs outp
     checker_adopt(&s->checker, next->groups, next->groups_n, &next->config->limits);
     ejector_adopt(&s->ejector, next->groups, next->groups_n);
     mitigation_adopt(&s->mitigation, next->groups, next->groups_n);
+    autoshift_adopt(&s->autoshift, &next->config->autoshift, next->groups, next->groups_n);
     discovery_adopt(&s->discovery, next);
     changes_adopt(&s->operations.changes, next, reload);
     certificates_adopt(&s->certificates, next);

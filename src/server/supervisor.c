@@ -197,6 +197,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     roster_init(&s->roster);
     news_init(&s->news, &s->loop);
     shift_init(&s->shifts, &s->loop, &s->snapshots.registry);
+    autoshift_init(&s->autoshift, &s->loop, &s->shifts);
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
     mitigation_init(&s->mitigation, &s->loop, &s->news);
@@ -231,6 +232,7 @@ static void fini(struct server *s)
     ejector_fini(&s->ejector);
     mitigation_fini(&s->mitigation);
     news_fini(&s->news);
+    autoshift_fini(&s->autoshift);
     shift_fini(&s->shifts);
     departures_fini(&s->departures);
     line_log_fini(&s->check_log.lines);

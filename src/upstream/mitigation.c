@@ -5,35 +5,6 @@
 #include "base/check.h"
 #include "base/log.h"
 
-/* ---- counts ---- */
-
-struct counts {
-    uint64_t requests, failures;
-};
-
-/* A connection that did not come about is no request of the target's own counting. */
-static struct counts count(const struct target *t)
-{
-    struct counts c = {0};
-    for (unsigned w = 0; w < t->workers; w++) {
-        const struct target_local *l = &t->local[w];
-        uint64_t errors = counter_get(&l->connect_errors);
-        c.requests += counter_get(&l->requests) + errors;
-        c.failures += counter_get(&l->codes[5]) + errors;
-    }
-    return c;
-}
-
-static void add_round(struct target *t)
-{
-    struct counts now = count(t);
-    struct oddity *o = &t->oddity;
-    uint64_t requests = now.requests - o->seen_requests, failures = now.failures - o->seen_failures;
-    anomaly_add(&o->anomaly, requests, failures < requests ? failures : requests);
-    o->seen_requests = now.requests;
-    o->seen_failures = now.failures;
-}
-
 /* ---- one group ---- */
 
 static bool takes_part(const struct group *g, const struct member *m)
@@ -90,6 +61,12 @@ static void share_out_all(struct mitigation *m, const struct group *g)
         changed |= share_out(g->members[i].target, g->mitigates);
     if (changed)
         news_raise(m->news, g->news);
+}
+
+static void add_round(struct target *t)
+{
+    struct target_counts c = target_count_since(t, &t->oddity.seen);
+    anomaly_add(&t->oddity.anomaly, c.requests, c.failures);
 }
 
 static void look_at(struct mitigation *m, const struct group *g)

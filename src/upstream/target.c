@@ -108,3 +108,25 @@ uint64_t target_requests(const struct target *t)
         sum += counter_get(&t->local[w].requests);
     return sum;
 }
+
+static struct target_counts count(const struct target *t)
+{
+    struct target_counts c = {0};
+    for (unsigned w = 0; w < t->workers; w++) {
+        const struct target_local *l = &t->local[w];
+        uint64_t errors = counter_get(&l->connect_errors);
+        c.requests += counter_get(&l->requests) + errors;
+        c.failures += counter_get(&l->codes[5]) + errors;
+    }
+    return c;
+}
+
+struct target_counts target_count_since(const struct target *t, struct target_counts *seen)
+{
+    struct target_counts now = count(t);
+    struct target_counts since = {now.requests - seen->requests, now.failures - seen->failures};
+    *seen = now;
+    if (since.failures > since.requests)
+        since.failures = since.requests;
+    return since;
+}

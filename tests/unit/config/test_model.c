@@ -625,6 +625,39 @@ static void test_ejection_reaches_the_model_and_is_off_without_its_key(void **st
     unload(&l);
 }
 
+static void check_autoshift(const char *yaml, struct config_autoshift want)
+{
+    char *text = NULL;
+    assert_true(asprintf(&text, "%s" MINIMAL, yaml) > 0);
+    struct loaded l = load_good(text);
+    const struct config_autoshift *a = &l.config->autoshift;
+    assert_int_equal(a->mode, want.mode);
+    assert_int_equal(a->window_ms, want.window_ms);
+    assert_int_equal(a->windows, want.windows);
+    assert_int_equal(a->minimum_requests, want.minimum_requests);
+    assert_int_equal(a->for_ms, want.for_ms);
+    unload(&l);
+    free(text);
+}
+
+static void test_autoshift_reaches_the_model_and_is_off_by_default(void **state)
+{
+    (void)state;
+    struct config_autoshift want = {
+        .window_ms = 10000, .windows = 3, .minimum_requests = 50, .for_ms = 1800000};
+    check_autoshift("", want);
+    check_autoshift("autoshift: {mode: off}\n", want);
+    want = (struct config_autoshift){
+        .window_ms = 1000, .windows = 1, .minimum_requests = 10, .for_ms = 1000};
+    check_autoshift("autoshift: {window: 1s, windows: 1, minimum_requests: 10, for: 1s}\n", want);
+    want = (struct config_autoshift){.window_ms = 3600000,
+                                     .windows = 100,
+                                     .minimum_requests = 1000000000,
+                                     .for_ms = 259200000};
+    check_autoshift("autoshift: {window: 1h, windows: 100, minimum_requests: 1000000000, for: 72h}\n",
+                    want);
+}
+
 static void test_a_health_check_can_be_off(void **state)
 {
     (void)state;
@@ -687,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_a_check_speaks_as_the_traffic_unless_it_is_told),
         cmocka_unit_test(test_a_health_check_reaches_the_model),
         cmocka_unit_test(test_ejection_reaches_the_model_and_is_off_without_its_key),
+        cmocka_unit_test(test_autoshift_reaches_the_model_and_is_off_by_default),
         cmocka_unit_test(test_a_health_check_can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

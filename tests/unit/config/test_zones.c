@@ -101,6 +101,39 @@ static void test_sound_zones_are_silent(void **state)
     }
 }
 
+static const char *autoshift_text(const char *mark, const char *group)
+{
+    static char text[2000];
+    snprintf(text, sizeof(text),
+             "autoshift: %s{mode: on}\n"
+             "listeners:\n"
+             "  - {name: web, listen: \"127.0.0.1:80\", protocol: http, default_action: {forward: g}}\n"
+             "target_groups: [{name: other, targets: []}, {name: g, %s}]\n",
+             mark, group);
+    return text;
+}
+
+static void test_autoshift_needs_three_zones_to_compare(void **state)
+{
+    (void)state;
+    static const char *const few[] = {
+        "targets: []",
+        "targets: [" A ", " B "]",
+        "targets: [" A ", " B ", {address: \"127.0.0.1:9\", zone: b}, " N "]",
+    };
+    static const char *const enough[] = {
+        "targets: [" A ", " B ", " C "]",
+        "discovery: {dns: {name: pods.internal, port: 1}}", /* they may be anywhere */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(few); i++)
+        assert_one_error(autoshift_text("@", few[i]), "compares 3 zones at least");
+    for (size_t i = 0; i < ARRAY_LEN(enough); i++) {
+        struct loaded l = load_good(autoshift_text("", enough[i]));
+        assert_int_equal(l.config->autoshift.mode, CONFIG_AUTOSHIFT_ON);
+        unload(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_targets_without_a_zone_are_told_where_it_matters),
         cmocka_unit_test(test_a_minimum_that_changes_nothing_is_told),
         cmocka_unit_test(test_sound_zones_are_silent),
+        cmocka_unit_test(test_autoshift_needs_three_zones_to_compare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,217 @@
+#include "upstream/autoshift.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+/* ---- a window's counts ---- */
+
+struct window {
+    struct group_zone *names; /* of all groups, each once */
+    struct grey_zone *zones;
+    struct grey_count *group; /* the one that is looked at */
+    size_t n;
+};
+
+static size_t find_or_add(struct window *w, const struct group_zone *z)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->names[i].id == z->id)
+            return i;
+    w->names[w->n] = *z;
+    return w->n++;
+}
+
+static void *array(size_t n, size_t size)
+{
+    void *p = calloc(n + 1, size);
+    CHECK(p);
+    return p;
+}
+
+static void window_init(struct window *w, const struct group *groups, size_t groups_n)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < groups_n; i++)
+        most += groups[i].zones.n;
+    *w = (struct window){array(most, sizeof(*w->names)), array(most, sizeof(*w->zones)),
+                         array(most, sizeof(*w->group)), 0};
+    for (size_t i = 0; i < groups_n; i++)
+        for (size_t j = 0; j < groups[i].zones.n; j++)
+            if (groups[i].zones.all[j].name.n)
+                (void)find_or_add(w, &groups[i].zones.all[j]);
+}
+
+static void window_fini(struct window *w)
+{
+    free(w->group);
+    free(w->zones);
+    free(w->names);
+}
+
+/* Every target is read, so that none brings old counts into a later window. */
+static void count_group(struct window *w, const struct group *g)
+{
+    memset(w->group, 0, w->n * sizeof(*w->group));
+    for (size_t i = 0; i < g->members_n; i++) {
+        const struct member *m = &g->members[i];
+        struct target_counts c = target_count_since(m->target, &m->target->window);
+        if (!g->used || m->zone.n == 0 || g->zones.n == 0)
+            continue;
+        struct grey_count *to = &w->group[find_or_add(w, &g->zones.all[m->zone_at])];
+        to->requests += c.requests;
+        to->failures += c.failures;
+    }
+    grey_add(w->zones, w->group, w->n);
+}
+
+static void count(const struct autoshift *a, struct window *w)
+{
+    window_init(w, a->groups, a->groups_n);
+    for (size_t i = 0; i < a->groups_n; i++)
+        count_group(w, &a->groups[i]);
+}
+
+/* ---- what follows ---- */
+
+/* A shift of ours that lives, be it from before a restart. */
+static void note_own(struct autoshift *a)
+{
+    for (unsigned i = 0; i < a->shifts->n; i++) {
+        const struct shift *k = &a->shifts->all[i];
+        if (k->by != SHIFT_BY_AUTOSHIFT)
+            continue;
+        a->own_zone = registry_zone_id(slice_str(k->zone));
+        a->own_until_us = k->until_us;
+    }
+}
+
+/* It ended before its time, so somebody cancelled it. */
+static bool was_cancelled(const struct autoshift *a, uint64_t zone)
+{
+    return a->own_zone == zone && a->loop->clock.wall_us < a->own_until_us;
+}
+
+static double percent(const struct grey_count *c)
+{
+    return c->requests ? 100.0 * (double)c->failures / (double)c->requests : 0;
+}
+
+static void give_reason(const struct autoshift *a, const struct window *w, size_t grey,
+                        struct strbuf *to)
+{
+    const struct grey_count *own = &w->zones[grey].compared;
+    struct grey_count others = {0};
+    for (size_t i = 0; i < w->n; i++)
+        if (i != grey) {
+            others.requests += w->zones[i].compared.requests;
+            others.failures += w->zones[i].compared.failures;
+        }
+    strbuf_printf(to,
+                  "%.0f %% of %llu requests failed, of the other zones' %llu %.0f %% (window %u "
+                  "of %g s in a row)",
+                  percent(own), (unsigned long long)own->requests,
+                  (unsigned long long)others.requests, percent(&others), a->run.windows,
+                  a->rule.window_ms / 1000.);
+}
+
+static void shift(struct autoshift *a, struct slice zone, struct slice reason, bool first)
+{
+    struct strbuf why;
+    struct shift_wish wish = {.zone = zone,
+                              .reason = reason,
+                              .for_ms = a->rule.for_ms,
+                              .by = SHIFT_BY_AUTOSHIFT};
+    strbuf_init(&why);
+    if (shift_set(a->shifts, &wish, a->groups, a->groups_n, &why) == OK) {
+        log_info("audit: zone shift %.*s by autoshift: ok", (int)zone.n, zone.p);
+        a->run = (struct grey_run){0};
+    } else if (first) {
+        log_warning("audit: zone shift %.*s by autoshift: refused: %s; %.*s", (int)zone.n, zone.p,
+                    why.p, (int)reason.n, reason.p);
+    }
+    strbuf_fini(&why);
+    note_own(a);
+}
+
+/* first: of those in a row that are enough. What keeps it back is said once. */
+static void act(struct autoshift *a, const struct window *w, size_t grey, bool first)
+{
+    const struct group_zone *z = &w->names[grey];
+    struct strbuf reason;
+    strbuf_init(&reason);
+    give_reason(a, w, grey, &reason);
+    if (!was_cancelled(a, z->id))
+        shift(a, z->name, strbuf_get(&reason), first);
+    else if (first)
+        log_warning("audit: zone shift %.*s by autoshift: refused: an operator cancelled the last "
+                    "one; %s",
+                    (int)z->name.n, z->name.p, reason.p);
+    strbuf_fini(&reason);
+}
+
+static void begin_window(struct autoshift *a)
+{
+    loop_timer(a->loop, &a->timer, a->rule.window_ms);
+}
+
+static void look(struct task *t)
+{
+    struct autoshift *a = container_of(t, struct autoshift, task);
+    struct window w;
+    (void)timer_take(&a->timer);
+    if (a->rule.mode == CONFIG_AUTOSHIFT_OFF)
+        return;
+    count(a, &w);
+    note_own(a);
+    size_t grey = GREY_NONE;
+    if (a->shifts->n == 0)
+        grey = grey_judge(w.zones, w.n, a->rule.minimum_requests);
+    unsigned windows = grey_note(&a->run, grey == GREY_NONE ? 0 : w.names[grey].id);
+    if (windows >= a->rule.windows)
+        act(a, &w, grey, windows == a->rule.windows);
+    window_fini(&w);
+    begin_window(a);
+}
+
+/* ---- life ---- */
+
+static void begin(struct autoshift *a)
+{
+    struct window past;
+    count(a, &past);
+    window_fini(&past);
+    a->run = (struct grey_run){0};
+}
+
+void autoshift_adopt(struct autoshift *a, const struct config_autoshift *rule,
+                     const struct group *groups, size_t groups_n)
+{
+    struct config_autoshift old = a->rule;
+    a->rule = *rule;
+    a->groups = groups;
+    a->groups_n = groups_n;
+    if (rule->mode == CONFIG_AUTOSHIFT_OFF) {
+        timer_clear(&a->timer);
+        return;
+    }
+    if (old.mode == CONFIG_AUTOSHIFT_OFF)
+        begin(a);
+    if (old.mode == CONFIG_AUTOSHIFT_OFF || old.window_ms != rule->window_ms)
+        begin_window(a);
+}
+
+void autoshift_init(struct autoshift *a, struct loop *loop, struct shifts *shifts)
+{
+    *a = (struct autoshift){.loop = loop, .shifts = shifts};
+    task_init(&a->task, look);
+    timer_init(&a->timer, &a->task);
+}
+
+void autoshift_fini(struct autoshift *a)
+{
+    timer_del(&a->loop->wheel, &a->timer);
+    task_cancel(&a->task);
+    a->groups_n = 0;
+}
