@@ -106,6 +106,7 @@ class Tenbin:
         fresh = self.path.with_suffix(".new")
         fresh.write_text(whole)
         fresh.rename(self.path)
+        self.written = whole
 
     def value(self, name):
         if name == "dir":
@@ -178,7 +179,7 @@ class Tenbin:
 
     def admin_place(self):
         """The port of its admin endpoint, or the path of its unix socket."""
-        match = re.search(r'^admin: .*"unix:([^"]+)"', self.path.read_text(), re.M)
+        match = re.search(r'^admin: .*"unix:([^"]+)"', self.written, re.M)
         return match.group(1) if match else self.port("admin")
 
     def admin(self, path, where=None):
