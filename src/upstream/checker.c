@@ -303,8 +303,9 @@ static void drop(struct check *k)
 /* Would the same answer mean the same? */
 static bool same_question(const struct config_health_check *a, const struct config_health_check *b)
 {
-    return a->protocol == b->protocol && a->port == b->port && slice_eq(a->path, b->path) &&
-           slice_eq(a->host, b->host) && memcmp(&a->matcher, &b->matcher, sizeof(a->matcher)) == 0;
+    return a->protocol == b->protocol && a->tls == b->tls && a->port == b->port &&
+           slice_eq(a->path, b->path) && slice_eq(a->host, b->host) &&
+           memcmp(&a->matcher, &b->matcher, sizeof(a->matcher)) == 0;
 }
 
 /* It is one of the new snapshot's. */
