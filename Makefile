@@ -136,7 +136,7 @@ bench: deps-bench
 # apt is asked only when something is missing, and says what it installs.
 PKG_RUN   := gcc make libev-dev libssl-dev libnghttp2-dev libhttp-parser-dev libyaml-dev libc-ares-dev python3
 PKG_TEST  := $(PKG_RUN) libcmocka-dev python3-pytest curl wrk strace valgrind redis-server redis-tools postgresql procps iproute2 openssl nghttp2-client python3-h2 python3-grpcio
-PKG_BENCH := $(PKG_RUN) wrk nginx libnginx-mod-stream haproxy nghttp2-proxy h2o openssl valgrind strace
+PKG_BENCH := $(PKG_RUN) wrk nghttp2-client nginx libnginx-mod-stream haproxy nghttp2-proxy h2o openssl valgrind strace
 .PHONY: deps deps-run deps-test deps-bench
 deps: deps-test
 deps-run:
