@@ -27,6 +27,10 @@ enum client_option { CLIENT_OPTION_NONE, CLIENT_OPTION_TAKEN, CLIENT_OPTION_BAD 
 /* One of the options above at argv[*i]? Then *i is its last word. BAD was explained. */
 enum client_option client_option(struct client *c, int argc, char **argv, int *i);
 
+/* The word behind the option at argv[*i]; *i is then its own. BAD: there is none, explained. */
+enum client_option client_value(const struct client *c, int argc, char **argv, int *i,
+                                const char **to);
+
 /* A command that takes these options and nothing else. */
 int client_options(struct client *c, int argc, char **argv);
 

@@ -23,7 +23,7 @@
 
 /* ---- options ---- */
 
-static enum client_option value(const struct client *c, int argc, char **argv, int *i,
+enum client_option client_value(const struct client *c, int argc, char **argv, int *i,
                                 const char **to)
 {
     if (*i + 1 == argc) {
@@ -37,11 +37,11 @@ static enum client_option value(const struct client *c, int argc, char **argv, i
 enum client_option client_option(struct client *c, int argc, char **argv, int *i)
 {
     if (strcmp(argv[*i], "-c") == 0)
-        return value(c, argc, argv, i, &c->config_path);
+        return client_value(c, argc, argv, i, &c->config_path);
     if (strcmp(argv[*i], "--admin") == 0)
-        return value(c, argc, argv, i, &c->admin);
+        return client_value(c, argc, argv, i, &c->admin);
     if (strcmp(argv[*i], "--token-file") == 0)
-        return value(c, argc, argv, i, &c->token_file);
+        return client_value(c, argc, argv, i, &c->token_file);
     return CLIENT_OPTION_NONE;
 }
 

@@ -42,23 +42,15 @@ static int take_word(struct options *o, const char *word)
     return usage("no such command: ", word);
 }
 
-static int take_value(int argc, char **argv, int *i, const char **to)
-{
-    if (*i + 1 == argc)
-        return usage("a value is missing after ", argv[*i]);
-    *to = argv[++*i];
-    return COMMANDS_OK;
-}
-
 static int take(struct options *o, int argc, char **argv, int *i)
 {
     enum client_option found = client_option(&o->client, argc, argv, i);
+    if (found == CLIENT_OPTION_NONE && strcmp(argv[*i], "--for") == 0)
+        found = client_value(&o->client, argc, argv, i, &o->time);
+    else if (found == CLIENT_OPTION_NONE && strcmp(argv[*i], "--reason") == 0)
+        found = client_value(&o->client, argc, argv, i, &o->reason);
     if (found != CLIENT_OPTION_NONE)
         return found == CLIENT_OPTION_TAKEN ? COMMANDS_OK : COMMANDS_USAGE;
-    if (strcmp(argv[*i], "--for") == 0)
-        return take_value(argc, argv, i, &o->time);
-    if (strcmp(argv[*i], "--reason") == 0)
-        return take_value(argc, argv, i, &o->reason);
     if (strcmp(argv[*i], "--force") != 0)
         return take_word(o, argv[*i]);
     o->force = true;
