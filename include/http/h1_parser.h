@@ -50,6 +50,12 @@ struct h1_find_result h1_parser_find_response(struct h1_finder *f, struct slice 
 MUST_USE enum reason h1_parser_request(struct slice raw, const struct limits *limits,
                                        enum desync_mode mode, struct request_head *h);
 
+/* The same for a head that h2_session wrote down: what HTTP/2 delimits by lengths cannot be read
+ * otherwise by the next hop if the text is as we write it, which is checked; only if it is not,
+ * http-parser is asked. */
+MUST_USE enum reason h1_parser_written_request(struct slice raw, const struct limits *limits,
+                                               enum desync_mode mode, struct request_head *h);
+
 /* The answer to a request with that method; `upgrade` when the request asked for websocket.
  * Framing of the result: NONE for 1xx, 204, 304 and answers to HEAD; CHUNKED; LENGTH; else CLOSE.
  * keep_alive is false with CLOSE. Refusals are 502. */

@@ -143,6 +143,15 @@ enum reason h1_parser_request(struct slice raw, const struct limits *limits, enu
     return second_whole_request(h) ? REASON_NONE : REASON_PARSERS_DISAGREE;
 }
 
+enum reason h1_parser_written_request(struct slice raw, const struct limits *limits,
+                                      enum desync_mode mode, struct request_head *h)
+{
+    enum reason r = validate_request(raw, limits, mode, h);
+    if (r)
+        return r;
+    return second_written_request(h) ? REASON_NONE : REASON_PARSERS_DISAGREE;
+}
+
 enum reason h1_parser_response(struct slice raw, const struct limits *limits, enum method_id method,
                                bool upgrade, struct response_head *h)
 {

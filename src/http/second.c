@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "scan.h"
 
+#define VERSION_LINE_END SLICE(" HTTP/1.1\r\n")
+
 /* What http-parser saw. The parser's `data` points here. */
 struct witness {
     http_parser parser;
@@ -238,6 +240,33 @@ bool second_whole_request(const struct request_head *h)
     }
     show(&w, &every_octet, from, h->raw.p + h->raw.n);
     return same_request(&w, h) && saw_all(&w, &h->fields);
+}
+
+/* The spans follow one another as they are written down, one space and no more between them, and
+ * after the last one the head is over. */
+static bool is_as_written(const struct request_head *h)
+{
+    const struct field *f = h->fields.at, *end = f + h->fields.count;
+    const char *at = h->target.p + h->target.n;
+    if (h->method.p != h->raw.p || h->target.p != h->method.p + h->method.n + 1 ||
+        !slice_starts(slice_from(h->raw, (size_t)(at - h->raw.p)), VERSION_LINE_END))
+        return false;
+    for (at += VERSION_LINE_END.n; f < end; f++) {
+        const char *colon = f->name.p + f->name.n;
+        if (f->name.p != at || f->value.p != colon + 2 || colon[1] != ' ')
+            return false;
+        at = f->value.p + f->value.n + strlen("\r\n");
+    }
+    return at == end_of_lines(h->raw);
+}
+
+/* Where nothing is odd no octet has two meanings: see validate. */
+bool second_written_request(const struct request_head *h)
+{
+    return (h->desync_class == DESYNC_COMPLIANT && h->version == HTTP_1_1 && is_as_written(h) &&
+            is_plain(&h->fields, h->framing == FRAMING_CHUNKED, h->framing == FRAMING_LENGTH,
+                     h->content_length)) ||
+           second_whole_request(h);
 }
 
 bool second_whole_response(const struct response_head *h)

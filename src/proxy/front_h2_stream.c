@@ -320,8 +320,8 @@ static enum reason judge(struct front_h2 *f, struct exchange *x, const struct h2
 {
     const struct config_listener_attributes *a = &x->listener->config->attributes;
     uint64_t most = x->listener->root->limits.body_bytes;
-    enum reason why = h1_parser_request(ev->bytes, &f->s.proxy->limits,
-                                        (enum desync_mode)a->desync_mitigation_mode, &x->req);
+    enum reason why = h1_parser_written_request(
+        ev->bytes, &f->s.proxy->limits, (enum desync_mode)a->desync_mitigation_mode, &x->req);
     if (why == REASON_NONE)
         why = ev->refused;
     if (why == REASON_NONE && x->req.framing == FRAMING_LENGTH && x->req.content_length > most)

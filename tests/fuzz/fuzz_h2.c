@@ -1,9 +1,11 @@
 /* Frames of an HTTP/2 client behind its preface, fed whole and octet by octet to a codec whose
  * owner answers some streams, leaves others standing and resets a few: the same events either way,
  * no window beyond a flow's cap, all memory given back. A head that the codec hands on holds
- * exactly one HTTP/1.1 head: nothing that a client puts into a field begins another. */
+ * exactly one HTTP/1.1 head: nothing that a client puts into a field begins another; and where that
+ * is believed as it is written, http-parser reads it in the same way. */
 #include <stdlib.h>
 
+#include "../../src/http/second.h"
 #include "base/strbuf.h"
 #include "heads.h"
 #include "http/h1_parser.h"
@@ -42,6 +44,12 @@ static void check_head(struct slice text)
     struct h1_find_result found = h1_parser_find_request(&finder, text, &fuzz_limits);
     CHECK(found.found != H1_FOUND_MORE);
     CHECK(found.found != H1_FOUND_HEAD || (found.skip == 0 && found.length == text.n));
+    struct field fields[FUZZ_FIELDS];
+    struct request_head h;
+    char host[HEAD_HOST_MAX];
+    head_request_init(&h, fields, FUZZ_FIELDS, host);
+    if (h1_parser_written_request(text, &fuzz_limits, DESYNC_MODE_MONITOR, &h) == REASON_NONE)
+        CHECK(second_whole_request(&h));
 }
 
 /* By the number of the stream: no answer, a head, a body that ends, one that does not, a reset. */

@@ -661,6 +661,91 @@ static void test_the_second_opinion_finds_a_spoilt_head(void **state)
     heads_free_request(r);
 }
 
+/* As h2_session writes heads down. */
+static const char *const written[] = {
+    "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /a?b=c HTTP/1.1\r\nHost: a\r\nx:  \r\ncontent-length: 5\r\nc: c c\r\n\r\n",
+    "PUT /a HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n",
+    "BREW /a HTTP/1.1\r\nHost: a\r\nx: y\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+};
+
+/* Each way in which what was understood can differ from the text; false: none is left. */
+static bool spoil(struct request *r, unsigned way)
+{
+    struct request_head *h = &r->head;
+    struct field *last = &r->fields[h->fields.count - 1];
+    switch (way) {
+    case 0:
+        h->content_length++;
+        h->framing = FRAMING_LENGTH;
+        return true;
+    case 1:
+        h->framing = h->framing == FRAMING_CHUNKED ? FRAMING_NONE : FRAMING_CHUNKED;
+        return true;
+    case 2:
+        h->fields.count--;
+        return true;
+    case 3:
+        h->target.n--;
+        return true;
+    case 4:
+        h->target = slice_from(h->target, 1);
+        return true;
+    case 5:
+        h->version = HTTP_1_0;
+        return true;
+    case 6:
+        last->value.n--;
+        return true;
+    case 7:
+        last->name = slice_from(last->name, 1);
+        return true;
+    case 8:
+        last->value = slice_from(last->value, 1);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void test_a_written_head_is_believed_as_it_is_written_and_no_other(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(written); i++) {
+        unsigned way = 0;
+        for (bool more = true; more; way++) {
+            struct request *r = heads_parse(written[i]);
+            assert_int_equal(r->reason, REASON_NONE);
+            assert_true(second_written_request(&r->head));
+            more = spoil(r, way);
+            if (more && second_written_request(&r->head))
+                fail_msg("%s: spoilt in way %u and believed", written[i], way);
+            heads_free_request(r);
+        }
+    }
+}
+
+/* What no writer of ours would write is http-parser's to judge. */
+static void test_a_written_head_that_is_odd_gets_the_whole_second_opinion(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "POST / HTTP/1.1\r\nHost:a\r\nContent-Length: 5\t\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost:a\r\nContent-Length:\t5\t\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\t\r\nB: b\r\n\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct request *r = heads_parse(rows[i]);
+        assert_int_equal(r->reason, REASON_PARSERS_DISAGREE);
+        assert_false(second_written_request(&r->head));
+        heads_free_request(r);
+    }
+    struct request *r = heads_parse(long_request);
+    assert_true(second_written_request(&r->head));
+    heads_free_request(r);
+}
+
 static void test_the_second_opinion_finds_framing_where_none_was_seen(void **state)
 {
     (void)state;
@@ -720,6 +805,8 @@ int main(void)
         cmocka_unit_test(test_both_depths_of_the_second_opinion_agree_with_validate),
         cmocka_unit_test(test_the_second_opinion_finds_a_spoilt_head),
         cmocka_unit_test(test_what_http_parser_reads_otherwise_is_400),
+        cmocka_unit_test(test_a_written_head_is_believed_as_it_is_written_and_no_other),
+        cmocka_unit_test(test_a_written_head_that_is_odd_gets_the_whole_second_opinion),
         cmocka_unit_test(test_the_second_opinion_finds_framing_where_none_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
