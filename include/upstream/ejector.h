@@ -5,6 +5,8 @@
  *   control: ◀── looks at all targets of groups with `ejection:` ◀──────────────┘
  *              └─▶ TARGET_EJECTED, the group's news; a timer for the end
  *
+ * An answer has worked when it is whole, or when the client had enough of it; one that is cut
+ * in its body has failed.
  * The run of failures is one number a target, of all workers, so it does not matter how traffic is
  * spread over them. Steady state only reads it: it is written by failures and by the success that
  * ends a run. The bell rings at most every EJECTOR_PAUSE_MS.

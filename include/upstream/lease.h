@@ -70,6 +70,7 @@ static inline void lease_failed(const struct lease *l)
 {
     ejector_failed(l->up->bell, l->target, l->rule);
 }
+/* Its answer is whole, or went as far as anybody wanted: a head alone says little. */
 static inline void lease_answered(const struct lease *l, unsigned status)
 {
     status >= 500 && l->rule.on_5xx ? lease_failed(l) : lease_worked(l);

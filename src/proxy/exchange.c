@@ -482,8 +482,11 @@ void exchange_up_failed(struct exchange *x, enum reason why)
     fail(x, why);
 }
 
+/* What had come of the answer was as it should be. */
 void exchange_gone(struct exchange *x)
 {
+    if (x->back && x->target_status)
+        lease_answered(&x->lease, x->target_status);
     abort_with(x, REASON_CLIENT_GONE, END_ABORT);
 }
 
@@ -628,7 +631,6 @@ void exchange_response(struct exchange *x)
     }
     x->target_status = x->resp.status;
     count_answer(x);
-    lease_answered(&x->lease, x->target_status);
     become(x, EXCHANGE_STREAM);
     if (x->req.isolate)
         x->close_client = true;
@@ -657,6 +659,7 @@ void exchange_up_taken(struct exchange *x)
 
 void exchange_back_done(struct exchange *x, bool reusable)
 {
+    lease_answered(&x->lease, x->target_status);
     drop_back(x, reusable && !x->req.isolate);
     x->up_closed = true;
     flow_clear(&x->up, &x->proxy->loop->chunks);

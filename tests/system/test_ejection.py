@@ -58,6 +58,12 @@ def reset(peer):
     peer.sock.setsockopt(o.socket.SOL_SOCKET, o.socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
+def reset_in_body(peer):
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+    time.sleep(0.02)
+    reset(peer)
+
+
 def answer_503(peer):
     peer.send(o.response(b"", "503 No"))
 
@@ -116,6 +122,43 @@ def test_resets_eject_and_no_client_sees_them(tenbin, origins):
     eventually(lambda: ejected(lb) == [False, False], "the return")
     assert served_by(lb) == {"a", "b"}
     assert lb.status()["in_flight"] == 0
+
+
+def ask_badly(lb):
+    """The status, or None where the answer broke off."""
+    try:
+        return lb.connect().get("/").status
+    except (OSError, AssertionError, EOFError):
+        return None
+
+
+def test_answers_cut_in_their_bodies_eject(tenbin, origins):
+    lb = start(tenbin, [origins(Sick("a", reset_in_body)), origins(Sick("b"))])
+    eventually(lambda: ask_badly(lb) is None, "a body that breaks off")
+    eventually(lambda: ask_badly(lb) and ejected(lb) == [True, False], "the ejection")
+    assert served_by(lb, 4) == {"b"}
+
+
+def test_clients_that_have_enough_speak_for_the_target(tenbin, origins):
+    """Two failures, an answer that its client leaves, and so on: never three in a row."""
+    def long_answer(peer):
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+        while peer.sock.recv(4096):
+            pass
+    ill = Sick("a")
+    lb = start(tenbin, [origins(ill)], ejection="consecutive_failures: 3, base_time: 60s, max_percent: 100", retries=0)
+    run = lambda: targets(lb)[0]["failures_in_a_row"]
+    for _ in range(2):
+        ill.ill = reset_in_body
+        assert [ask_badly(lb) for _ in range(2)] == [None, None]
+        assert run() == 2
+        ill.ill = long_answer
+        client = lb.connect()
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.read_until(b"some")
+        client.reset()
+        eventually(lambda: run() == 0, "the end of the run")
+    assert ejected(lb) == [False]
 
 
 def test_answers_that_come_too_late_eject(tenbin, origins):
