@@ -18,6 +18,7 @@
 
 #include "upstream/group.h"
 #include "upstream/news.h"
+#include "upstream/slow_start.h"
 
 #define EJECTOR_PAUSE_MS 100
 
@@ -31,6 +32,7 @@ struct ejector_bell {
 struct ejector {
     struct loop *loop;
     struct news *news;
+    struct slow_start *slow_start; /* for those that come back */
     const struct group *groups; /* of the snapshot that serves */
     size_t groups_n;
     struct ejector_bell bell;
@@ -39,7 +41,8 @@ struct ejector {
     uint64_t silent_until_ms; /* 0: the bell may ring */
 };
 
-void ejector_init(struct ejector *e, struct loop *loop, struct news *news);
+void ejector_init(struct ejector *e, struct loop *loop, struct news *news,
+                  struct slow_start *slow_start);
 /* The workers have ended. */
 void ejector_fini(struct ejector *e);
 /* These groups serve from now on; those they replace are still there. */

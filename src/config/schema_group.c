@@ -129,8 +129,8 @@ static const struct schema_key attribute_keys[] = {
      .def = "0s",
      .min = 0,
      .max = DAY_MS,
-     .meaning =
-         "a target that becomes healthy beside others gets a share that grows over this time",
+     .meaning = "a target that becomes healthy or comes back beside others gets a share that "
+                "grows over this time",
      SCHEMA_AT(config_group_attributes, slow_start_ms)},
     {.name = "stickiness",
      .type = SCHEMA_MAP,

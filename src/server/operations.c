@@ -248,8 +248,11 @@ static void begin_drain(struct operation *p, const struct group *g)
     bool drained = p->what == OPERATION_DRAIN;
     p->again = drained == changes_is_drained(&o->changes, p->group, &p->addr);
     changes_set_drained(&o->changes, p->group, &p->addr, drained);
+    bool returns = t->drained && !drained;
     t->drained = drained;
     target_settle_draining(t);
+    if (returns)
+        slow_start_return(&o->server->checker.slow_start, g, t);
     news_raise_now(&o->server->news, g->news);
     tell_workers(p);
 }

@@ -201,7 +201,7 @@ static enum err init(struct server *s, const char *path, const struct config *c)
     checker_init(&s->checker, &s->loop, &s->news);
     departures_init(&s->departures, s);
     mitigation_init(&s->mitigation, &s->loop, &s->news);
-    ejector_init(&s->ejector, &s->loop, &s->news);
+    ejector_init(&s->ejector, &s->loop, &s->news, &s->checker.slow_start);
     check_log_init(&s->check_log, &s->loop, &s->log);
     s->checker.report = check_log_write;
     s->checker.report_ctx = &s->check_log;

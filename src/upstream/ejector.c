@@ -24,11 +24,12 @@ static void take_out(struct target *t, const struct config_ejection *c, uint64_t
                 t->group.p, (double)(t->ejection.until_ms - now_ms) / 1000, run);
 }
 
-static bool let_back(struct target *t, uint64_t now_ms)
+static bool let_back(struct ejector *e, const struct group *g, struct target *t, uint64_t now_ms)
 {
     if (!ejection_end(&t->ejection, now_ms))
         return false;
     show(t);
+    slow_start_return(e->slow_start, g, t);
     log_info("target %s of %s is back: its ejection is over", t->text.p, t->group.p);
     return true;
 }
@@ -71,7 +72,7 @@ static void look_at(struct ejector *e, const struct group *g)
     uint64_t now_ms = g->ejection ? e->loop->clock.now_ms : UINT64_MAX;
     bool changed = false;
     for (size_t i = 0; i < g->members_n; i++)
-        changed |= let_back(g->members[i].target, now_ms);
+        changed |= let_back(e, g, g->members[i].target, now_ms);
     for (size_t i = 0; g->ejection && i < g->members_n; i++)
         changed |= try_out(g, &g->members[i], now_ms);
     if (changed)
@@ -150,9 +151,10 @@ void ejector_failed(struct ejector_bell *b, struct target *t, struct ejector_rul
 
 /* ---- life ---- */
 
-void ejector_init(struct ejector *e, struct loop *loop, struct news *news)
+void ejector_init(struct ejector *e, struct loop *loop, struct news *news,
+                  struct slow_start *slow_start)
 {
-    *e = (struct ejector){.loop = loop, .news = news};
+    *e = (struct ejector){.loop = loop, .news = news, .slow_start = slow_start};
     e->bell.loop = loop;
     e->bell.message.run = on_rung;
     task_init(&e->task, on_timer);

@@ -97,6 +97,13 @@ void slow_start_begin(struct slow_start *s, const struct group *g, struct target
     log_info("target %s of %s ramps up over %u ms", t->text.p, t->group.p, t->ramp_ms);
 }
 
+void slow_start_return(struct slow_start *s, const struct group *g, struct target *t)
+{
+    slow_start_end(s, t);
+    if (target_state(t) == HEALTH_HEALTHY && target_flags(t) == 0)
+        slow_start_begin(s, g, t);
+}
+
 void slow_start_keep(struct slow_start *s, const struct group *g, struct target *t)
 {
     if (!is_ramping(t) || t->ramp_ms == g->slow_start_ms)

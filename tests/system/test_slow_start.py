@@ -4,6 +4,7 @@ import time
 
 import origin as o
 from lb import eventually
+from test_operations import Operator, SOCKET
 
 WEB = """
     workers: 1
@@ -21,7 +22,7 @@ class Target:
     """Answers with its number; can be told to fail its checks."""
 
     def __init__(self, origins, number):
-        self.number, self.well = number, True
+        self.number, self.well, self.ill = number, True, False
         self.origin = origins(self)
 
     def __call__(self, peer):
@@ -29,14 +30,14 @@ class Target:
             if request.has("user-agent"):
                 peer.send(o.response(b"", "200 OK" if self.well else "500 Oops"))
             else:
-                peer.send(o.response(str(self.number)))
+                peer.send(o.response(str(self.number), "500 Ill" if self.ill else "200 OK"))
 
 
-def start(tenbin, origins, slow_start="3s", count=3, listed=None):
+def start(tenbin, origins, slow_start="3s", count=3, listed=None, more=""):
     targets = [Target(origins, i) for i in range(count)]
     names = {f"t{i}": target.origin.address for i, target in enumerate(targets)}
     text = lambda shown=range(count), slow=slow_start: WEB % (slow, ", ".join(f'"$t{i}"' for i in shown))
-    return tenbin(text(listed or range(count)), **names), targets, text, names
+    return tenbin(more + text(listed or range(count)), **names), targets, text, names
 
 
 def states(lb):
@@ -100,3 +101,30 @@ def test_the_first_healthy_target_of_a_group_does_not_ramp_and_the_next_does(ten
     targets[1].well = True  # this one has a healthy one beside it
     eventually(lambda: states(web)[1] == "healthy", "two healthy")
     assert web.stderr().count("ramps up") == 1
+
+
+def test_a_target_that_is_made_ready_ramps(tenbin, origins):
+    web, targets, _, _ = start(tenbin, origins, "1d", more="    " + SOCKET)
+    eventually(lambda: states(web) == ["healthy"] * 3, "three healthy")
+    operator, address = Operator(web), targets[1].origin.address
+    operator.target("drain", "app", address)
+    client = web.connect()
+    assert share(client, 1, 90) == 0
+    operator.target("ready", "app", address)
+    assert share(client, 1, 90) < 0.1
+    web.says(f"target {address} of app ramps up over 86400000 ms")
+    operator.target("ready", "app", address)  # it is: nothing begins anew
+    assert web.stderr().count("ramps up") == 1
+
+
+def test_a_target_whose_ejection_is_over_ramps(tenbin, origins):
+    """Its checks are well all the time."""
+    web, targets, text, names = start(tenbin, origins, "1d, ejection: {on: 5xx, consecutive_failures: 3, base_time: 1s}")
+    eventually(lambda: states(web) == ["healthy"] * 3, "three healthy")
+    targets[1].ill = True
+    client = web.connect()
+    eventually(lambda: [client.get("/") for _ in range(9)] and states(web)[1] == "unhealthy", "the ejection")
+    targets[1].ill = False
+    eventually(lambda: states(web)[1] == "healthy", "the return")
+    web.says(f"target {targets[1].origin.address} of app ramps up over 86400000 ms")
+    assert share(client, 1, 90) < 0.1

@@ -16,6 +16,7 @@
 struct fixture {
     struct world world;
     struct news news;
+    struct slow_start slow_start;
     struct ejector ejector;
 };
 
@@ -50,7 +51,8 @@ static void begin(struct fixture *f, const char *ejection, const char *targets)
 {
     world_init(&f->world, yaml(ejection, targets));
     news_init(&f->news, &f->world.loop);
-    ejector_init(&f->ejector, &f->world.loop, &f->news);
+    slow_start_init(&f->slow_start, &f->world.loop, &f->news);
+    ejector_init(&f->ejector, &f->world.loop, &f->news, &f->slow_start);
     adopt(f);
 }
 
@@ -68,6 +70,7 @@ static void reload(struct fixture *f, const char *ejection, const char *targets)
 static void end(struct fixture *f)
 {
     ejector_fini(&f->ejector);
+    slow_start_fini(&f->slow_start);
     news_fini(&f->news);
     world_turn(&f->world, 2);
     world_fini(&f->world);
@@ -142,6 +145,27 @@ static void test_a_success_between_them_begins_the_count_again(void **state)
     }
     turn_for(&f, 250);
     assert_false(is_out(&f, 0));
+    end(&f);
+}
+
+static void test_a_target_that_is_back_ramps_if_it_is_healthy(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, SHORT, FOUR);
+    group(&f)->slow_start_ms = 3600000;
+    for (size_t i = 0; i < 3; i++)
+        target(&f, i)->state = HEALTH_HEALTHY;
+    target(&f, 1)->state = HEALTH_UNHEALTHY;
+    failures(&f, 0, 3);
+    await(&f, 0, true);
+    assert_int_equal(target(&f, 0)->ramp, TARGET_SHARE_ALL);
+    await(&f, 0, false);
+    assert_true(target(&f, 0)->ramp < TARGET_SHARE_ALL);
+    failures(&f, 1, 3);
+    await(&f, 1, true);
+    await(&f, 1, false);
+    assert_int_equal(target(&f, 1)->ramp, TARGET_SHARE_ALL);
     end(&f);
 }
 
@@ -242,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failures_in_a_row_eject_and_the_time_brings_back),
         cmocka_unit_test(test_a_success_between_them_begins_the_count_again),
+        cmocka_unit_test(test_a_target_that_is_back_ramps_if_it_is_healthy),
         cmocka_unit_test(test_a_target_that_fails_on_stays_out_longer),
         cmocka_unit_test(test_a_zone_loses_no_more_than_its_share),
         cmocka_unit_test(test_those_without_weight_are_not_counted_in_a_zone),

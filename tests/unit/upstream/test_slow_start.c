@@ -97,26 +97,35 @@ static void test_the_share_grows_in_a_straight_line(void **state)
         assert_int_equal(slow_start_share(rows[i].elapsed_ms, rows[i].duration_ms), rows[i].share);
 }
 
-/* The first target becomes healthy beside the two others. */
-static void test_who_ramps(void **state)
+struct row {
+    const char *states;
+    bool ramps;
+};
+
+/* What happens to the first target, beside two others. */
+static void check_rows(const struct row *rows, size_t n,
+                       void (*happens)(struct slow_start *, const struct group *, struct target *))
 {
-    (void)state;
-    static const struct {
-        const char *states;
-        bool ramps;
-    } rows[] = {
-        {"uhh", true},  {"ihu", true},  {"uuh", true},  {"uuu", false}, {"uiu", false},
-        {"uru", false}, {"urh", true},  {"udu", false}, {"ueu", false}, {"uwu", false},
-        {"hhh", true},  {"huu", false}, /* its own health does not count */
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < n; i++) {
         struct fixture f;
         begin(&f, rows[i].states);
-        slow_start_begin(&f.slow, &f.group, f.members[0].target);
+        happens(&f.slow, &f.group, f.members[0].target);
         if ((ramp(&f, 0) < TARGET_SHARE_ALL) != rows[i].ramps)
             fail_msg("%s: %u", rows[i].states, ramp(&f, 0));
         end(&f);
     }
+}
+
+/* It becomes healthy. */
+static void test_who_ramps(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"uhh", true},  {"ihu", true},  {"uuh", true},  {"uuu", false}, {"uiu", false},
+        {"uru", false}, {"urh", true},  {"udu", false}, {"ueu", false}, {"uwu", false},
+        {"hhh", true},  {"huu", false}, /* its own health does not count */
+    };
+    check_rows(rows, ARRAY_LEN(rows), slow_start_begin);
 }
 
 static void test_nobody_ramps_without_slow_start(void **state)
@@ -171,6 +180,32 @@ static void test_an_unhealthy_target_leaves_and_may_ramp_again(void **state)
     end(&f);
 }
 
+/* It has been ejected or drained, and its flag is gone. */
+static void test_who_ramps_when_let_back_in(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"hhh", true},  {"uhh", false}, {"ihh", false}, {"dhh", false}, {"ehh", false},
+        {"huu", false}, {"hrr", false}, {"hrh", true},  {"rhh", true},
+    };
+    check_rows(rows, ARRAY_LEN(rows), slow_start_return);
+}
+
+static void test_who_is_let_back_in_ramps_from_the_beginning(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "hhh");
+    struct target *t = f.members[0].target;
+    slow_start_begin(&f.slow, &f.group, t);
+    pass(&f, 300);
+    assert_true(ramp(&f, 0) > 100);
+    slow_start_return(&f.slow, &f.group, t);
+    assert_int_equal(ramp(&f, 0), 1);
+    assert_int_equal(t->ramp_from_ms, f.loop.clock.now_ms);
+    end(&f);
+}
+
 static void test_a_reload_keeps_the_clock_and_moves_the_end(void **state)
 {
     (void)state;
@@ -204,6 +239,8 @@ int main(void)
         cmocka_unit_test(test_nobody_ramps_without_slow_start),
         cmocka_unit_test(test_shares_and_epochs_go_up_until_the_time_is_over),
         cmocka_unit_test(test_an_unhealthy_target_leaves_and_may_ramp_again),
+        cmocka_unit_test(test_who_ramps_when_let_back_in),
+        cmocka_unit_test(test_who_is_let_back_in_ramps_from_the_beginning),
         cmocka_unit_test(test_a_reload_keeps_the_clock_and_moves_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
