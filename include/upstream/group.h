@@ -93,6 +93,7 @@ struct group {
     struct group_zones zones;
     const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
     const struct config_hash_on *hash_on; /* in the snapshot; NULL: it does not hash */
+    bool sticks_by_source; /* its balancer is its stickiness: picks by it count as sticky */
     uint32_t slow_start_ms;               /* 0: off */
     bool counts_outstanding; /* leases count in target->outstanding */
     uint32_t max_outstanding; /* of one target, which then gets no more; 0: no limit */

@@ -19,6 +19,7 @@ void balance_choose(struct group *g, const struct config_group_attributes *a)
 {
     g->balance = ops[a->algorithm];
     g->hash_on = a->hash_on.type == CONFIG_HASH_ON_NOTHING ? NULL : &a->hash_on;
+    g->sticks_by_source = a->stickiness.type == CONFIG_STICKINESS_SOURCE_IP;
     g->slow_start_ms = a->slow_start_ms;
     g->measures_latency = a->algorithm == CONFIG_ALGORITHM_PEAK_EWMA;
     g->counts_all = a->algorithm == CONFIG_ALGORITHM_CONSISTENT_HASH;

@@ -142,6 +142,8 @@ static void build_view(const struct group *g, unsigned worker, struct rng *rng)
         view_zones_build(v->zones, g, &set, rng);
     v->balancer = v->members_n && !apart ? g->balance->build(&set, before, rng) : NULL;
     v->decision = v->zones ? v->zones->zones[0].decision : ZONE_CROSS;
+    if (g->sticks_by_source && v->decision == ZONE_CROSS)
+        v->decision = ZONE_STICKY; /* zones have no say: the client's address alone decides */
     v->closed = seen && v->members_n == 0;
     v->usable = seen & (BIT(HEALTH_HEALTHY) | BIT(HEALTH_INITIAL));
     v->remade = true;
@@ -228,8 +230,9 @@ static const struct member *ask(const struct group *g, struct view *v, struct pi
 const struct member *group_pick(struct group *g, unsigned worker, struct rng *rng, struct pick *p)
 {
     struct view *v = newest_view(g, worker, rng);
-    p->decision = may_prefer(g, v, p) ? ZONE_STICKY : v->decision;
-    if (p->decision == ZONE_STICKY)
+    bool preferred = may_prefer(g, v, p);
+    p->decision = preferred ? ZONE_STICKY : v->decision;
+    if (preferred)
         return p->preferred;
     if (v->members_n == 0)
         return NULL;

@@ -3,6 +3,8 @@
 import re
 import time
 
+import pytest
+
 import h2client
 import origin as o
 import wire
@@ -352,6 +354,24 @@ target_groups:
             who = web.connect(source=f"127.0.0.{client}").get("/").body
             assert seen.setdefault(client, who) == who
     assert len(set(seen.values())) == 4
+    web.close_clients()
+    eventually(lambda: len(web.access_log()) == 90, "a line for each connection")
+    assert {line["zone_decision"] for line in web.access_log()} == {"sticky"}
+
+
+@pytest.mark.parametrize("more, decision", [("zone_policy: local_only", "local"), ("algorithm: source_hash", "cross")])
+def test_a_zone_policy_or_the_bare_algorithm_is_not_called_sticky(tenbin, origins, more, decision):
+    sticky_by = "" if "algorithm" in more else "stickiness: {type: source_ip}, "
+    web = tenbin(f"""
+node: {{zone: a}}
+listeners:
+  - {{name: web, listen: "127.0.0.1:$web", protocol: tcp, default_action: {{forward: app}}}}
+target_groups:
+  - {{name: app, protocol: tcp, attributes: {{{sticky_by}{more}}}, targets: [{{address: "$t", zone: a}}]}}
+""", t=origins().address)
+    assert web.connect().get("/").status == 200
+    web.close_clients()
+    assert web.log_line(type="tcp")["zone_decision"] == decision
 
 
 # --- on every wire
