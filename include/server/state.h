@@ -5,7 +5,8 @@
  *    "deregistered": [{"group": "app", "address": "10.0.1.10:3000"}],
  *    "drained":      [{"group": "app", "address": "10.0.1.11:3000"}],
  *    "shifts":       [{"zone": "a", "by": "operator", "since": 1789990000,
- *                 "until": 1790000000, "reason": "power work"}]}
+ *                 "until": 1790000000, "reason": "power work"}],
+ *    "holds":        [{"zone": "b", "until": 1790000000}]}
  *
  * Owner: the caller; all of it lives in its arena. Pure. */
 #ifndef SERVER_STATE_H
@@ -30,12 +31,19 @@ struct state_shift {
     uint64_t since_s, until_s; /* since the epoch */
 };
 
+struct state_hold {
+    struct slice zone;
+    uint64_t until_s; /* since the epoch */
+};
+
 struct state {
     uint64_t version;
     struct state_target *registered, *deregistered, *drained;
     size_t registered_n, deregistered_n, drained_n;
     struct state_shift *shifts;
     size_t shifts_n;
+    struct state_hold *holds; /* see struct shift_hold */
+    size_t holds_n;
 };
 
 /* name: of the file, for the report. False: the report says why, and *s is empty. */

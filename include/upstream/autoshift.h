@@ -4,7 +4,7 @@
  *   workers' counters ──sums, each window──▶ grey_judge ──▶ grey_note ──▶ shift_set, no force
  *
  * It never goes against an operator: while any zone is shifted it only counts, and a shift of its
- * own that was cancelled is not repeated before it would have ended. shift_set() refuses what those
+ * own that was cancelled is not repeated before it would have ended (shift_is_held()). shift_set() refuses what those
  * that stay could not carry; the log then says so, and it is tried again as long as the zone is
  * grey. Each shift is an `audit:` line in the log.
  * Owner and thread: control. */
@@ -22,8 +22,6 @@ struct autoshift {
     const struct group *groups; /* of the snapshot that serves */
     size_t groups_n;
     struct grey_run run;
-    uint64_t own_zone; /* that it shifted last, until when; 0: none */
-    int64_t own_until_us;
     struct timer timer; /* the end of the window; only while it is on */
     struct task task;
 };

@@ -15,8 +15,8 @@
  *            anything but OK left everything as it was, and `why` says it in words
  *   status:  shift_json(), or shifts->all[0 .. n-1]
  *   keep:    set shifts->changed: it is called after every change, also by expiry, autoshift and
- *            shift_restore(); write shifts->all, and at the start give each one to
- *            shift_restore() (what has expired meanwhile is dropped there)
+ *            shift_restore(); write shifts->all and ->holds, and at the start give each one to
+ *            shift_restore() or shift_restore_hold() (what has expired meanwhile is dropped there)
  * Owner and thread: control. */
 #ifndef UPSTREAM_SHIFT_H
 #define UPSTREAM_SHIFT_H
@@ -43,11 +43,20 @@ struct shift {
     int64_t since_us, until_us; /* wall clock */
 };
 
+/* An operator cancelled a shift of autoshift: until when it would have lasted, the zone is the
+ * operator's business. */
+struct shift_hold {
+    char zone[SHIFT_ZONE_MAX + 1];
+    int64_t until_us; /* wall clock */
+};
+
 struct shifts {
     struct loop *loop;
     struct registry *registry;
     unsigned n;
     struct shift all[REGISTRY_SHIFTED_MAX]; /* in the order they were set */
+    unsigned holds_n;
+    struct shift_hold holds[REGISTRY_SHIFTED_MAX]; /* a zone once; some may be over */
     char node_zone[SHIFT_ZONE_MAX + 1];
     struct timer timer; /* the next end, or grace */
     struct task task;
@@ -81,7 +90,11 @@ MUST_USE enum err shift_cancel(struct shifts *s, struct slice zone, struct strbu
 /* One that was kept. False: it has expired, or cannot be one. */
 bool shift_restore(struct shifts *s, const struct shift *kept);
 
+bool shift_restore_hold(struct shifts *s, const struct shift_hold *kept);
+
 bool shift_has(const struct shifts *s, struct slice zone);
+/* Is autoshift to leave it alone? */
+bool shift_is_held(const struct shifts *s, struct slice zone);
 /* A list: [{"zone":"b","reason":"...","by":"operator","since":1.5,"until":61.5,"seconds_left":60}],
  * since and until in seconds since 1970. */
 void shift_json(const struct shifts *s, struct strbuf *out);

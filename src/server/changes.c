@@ -73,6 +73,11 @@ static void collect_drains(const struct changes *c, struct state *s, struct aren
     }
 }
 
+static uint64_t seconds_up(int64_t us)
+{
+    return (uint64_t)((us + 999999) / 1000000);
+}
+
 static void collect_shifts(const struct shifts *from, struct state *s, struct arena *a)
 {
     s->shifts = ARENA_ARRAY(a, struct state_shift, from->n + 1);
@@ -83,8 +88,19 @@ static void collect_shifts(const struct shifts *from, struct state *s, struct ar
             .reason = slice_str(f->reason),
             .by = f->by,
             .since_s = (uint64_t)(f->since_us / 1000000),
-            .until_s = (uint64_t)((f->until_us + 999999) / 1000000),
+            .until_s = seconds_up(f->until_us),
         };
+    }
+}
+
+static void collect_holds(const struct shifts *from, struct state *s, struct arena *a)
+{
+    s->holds = ARENA_ARRAY(a, struct state_hold, from->holds_n + 1);
+    for (unsigned i = 0; i < from->holds_n; i++) {
+        const struct shift_hold *h = &from->holds[i];
+        struct slice zone = slice_str(h->zone);
+        if (shift_is_held(from, zone))
+            s->holds[s->holds_n++] = (struct state_hold){zone, seconds_up(h->until_us)};
     }
 }
 
@@ -101,6 +117,7 @@ bool changes_save(struct changes *c, struct state_waiter *w)
     state_from_roster(&s, &a, &server->roster);
     collect_drains(c, &s, &a);
     collect_shifts(&server->shifts, &s, &a);
+    collect_holds(&server->shifts, &s, &a);
     strbuf_init(&text);
     state_format(&s, &text);
     state_file_save(&c->file, dir, &text, w);
@@ -131,6 +148,14 @@ static void restore_shift(struct shifts *to, const struct state_shift *k)
     (void)shift_restore(to, &s);
 }
 
+static void restore_hold(struct shifts *to, const struct state_hold *k)
+{
+    struct shift_hold h = {.until_us = (int64_t)k->until_s * 1000000};
+    CHECK(k->zone.n < sizeof(h.zone)); /* the same */
+    memcpy(h.zone, k->zone.p, k->zone.n);
+    (void)shift_restore_hold(to, &h);
+}
+
 void changes_restore(struct changes *c, const struct state *kept, const struct config *config)
 {
     struct roster *r = &c->server->roster;
@@ -140,6 +165,8 @@ void changes_restore(struct changes *c, const struct state *kept, const struct c
         changes_set_drained(c, kept->drained[i].group, &kept->drained[i].addr, true);
     for (size_t i = 0; i < kept->shifts_n; i++)
         restore_shift(&c->server->shifts, &kept->shifts[i]);
+    for (size_t i = 0; i < kept->holds_n; i++)
+        restore_hold(&c->server->shifts, &kept->holds[i]);
 }
 
 /* True: something was forgotten. */

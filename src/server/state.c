@@ -65,6 +65,16 @@ static const struct schema_key shift_keys[] = {
     SCHEMA_END,
 };
 
+static const struct schema_key hold_keys[] = {
+    {.name = "zone", .type = SCHEMA_NAME, .required = true, SCHEMA_AT(state_hold, zone)},
+    {.name = "until",
+     .type = SCHEMA_NUMBER,
+     .required = true,
+     .max = UINT32_MAX,
+     SCHEMA_AT(state_hold, until_s)},
+    SCHEMA_END,
+};
+
 static const struct schema_key state_keys[] = {
     {.name = "version",
      .type = SCHEMA_NUMBER,
@@ -88,6 +98,10 @@ static const struct schema_key state_keys[] = {
      .type = SCHEMA_LIST,
      .keys = shift_keys,
      SCHEMA_ITEMS(state, shifts, state_shift)},
+    {.name = "holds",
+     .type = SCHEMA_LIST,
+     .keys = hold_keys,
+     SCHEMA_ITEMS(state, holds, state_hold)},
     SCHEMA_END,
 };
 
@@ -152,6 +166,16 @@ static void write_shifts(struct strbuf *b, const struct state_shift *t, size_t n
     strbuf_str(b, "]");
 }
 
+/* Left out when there are none: an older tenbin knows nothing of them. */
+static void write_holds(struct strbuf *b, const struct state_hold *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        string(b, i ? ",\n  {\"zone\":" : ",\n \"holds\":[\n  {\"zone\":", t[i].zone);
+        strbuf_printf(b, ",\"until\":%llu}", (unsigned long long)t[i].until_s);
+    }
+    strbuf_str(b, n ? "]" : "");
+}
+
 void state_format(const struct state *s, struct strbuf *out)
 {
     strbuf_printf(out, "{\"version\":%d", STATE_VERSION);
@@ -159,6 +183,7 @@ void state_format(const struct state *s, struct strbuf *out)
     write_targets(out, "deregistered", s->deregistered, s->deregistered_n, false);
     write_targets(out, "drained", s->drained, s->drained_n, false);
     write_shifts(out, s->shifts, s->shifts_n);
+    write_holds(out, s->holds, s->holds_n);
     strbuf_str(out, "}\n");
 }
 

@@ -75,24 +75,6 @@ static void count(const struct autoshift *a, struct window *w)
 
 /* ---- what follows ---- */
 
-/* A shift of ours that lives, be it from before a restart. */
-static void note_own(struct autoshift *a)
-{
-    for (unsigned i = 0; i < a->shifts->n; i++) {
-        const struct shift *k = &a->shifts->all[i];
-        if (k->by != SHIFT_BY_AUTOSHIFT)
-            continue;
-        a->own_zone = registry_zone_id(slice_str(k->zone));
-        a->own_until_us = k->until_us;
-    }
-}
-
-/* It ended before its time, so somebody cancelled it. */
-static bool was_cancelled(const struct autoshift *a, uint64_t zone)
-{
-    return a->own_zone == zone && a->loop->clock.wall_us < a->own_until_us;
-}
-
 static double percent(const struct grey_count *c)
 {
     return c->requests ? 100.0 * (double)c->failures / (double)c->requests : 0;
@@ -132,7 +114,6 @@ static void shift(struct autoshift *a, struct slice zone, struct slice reason, b
                     why.p, (int)reason.n, reason.p);
     }
     strbuf_fini(&why);
-    note_own(a);
 }
 
 /* first: of those in a row that are enough. What keeps it back is said once. */
@@ -142,7 +123,7 @@ static void act(struct autoshift *a, const struct window *w, size_t grey, bool f
     struct strbuf reason;
     strbuf_init(&reason);
     give_reason(a, w, grey, &reason);
-    if (!was_cancelled(a, z->id))
+    if (!shift_is_held(a->shifts, z->name))
         shift(a, z->name, strbuf_get(&reason), first);
     else if (first)
         log_warning("audit: zone shift %.*s by autoshift: refused: an operator cancelled the last "
@@ -164,7 +145,6 @@ static void look(struct task *t)
     if (a->rule.mode == CONFIG_AUTOSHIFT_OFF)
         return;
     count(a, &w);
-    note_own(a);
     size_t grey = GREY_NONE;
     if (a->shifts->n == 0)
         grey = grey_judge(w.zones, w.n, a->rule.minimum_requests);

@@ -64,6 +64,50 @@ static void show(struct shifts *s)
         s->changed(s->ctx);
 }
 
+/* ---- holds ---- */
+
+static bool is_over(const struct shifts *s, const struct shift_hold *h)
+{
+    return h->until_us <= now_us(s);
+}
+
+static const struct shift_hold *find_hold(const struct shifts *s, struct slice zone)
+{
+    for (unsigned i = 0; i < s->holds_n; i++)
+        if (slice_eq(slice_str(s->holds[i].zone), zone))
+            return &s->holds[i];
+    return NULL;
+}
+
+/* With no place left the one that ends first goes, which is one that is over if there is one. */
+static struct shift_hold *place_of_hold(struct shifts *s, struct slice zone)
+{
+    const struct shift_hold *same = find_hold(s, zone);
+    unsigned first = 0;
+    if (same)
+        return &s->holds[same - s->holds];
+    if (s->holds_n < REGISTRY_SHIFTED_MAX)
+        return &s->holds[s->holds_n++];
+    for (unsigned i = 1; i < s->holds_n; i++)
+        if (s->holds[i].until_us < s->holds[first].until_us)
+            first = i;
+    return &s->holds[first];
+}
+
+static void hold(struct shifts *s, const struct shift *cancelled)
+{
+    struct shift_hold h = {.until_us = cancelled->until_us};
+    memcpy(h.zone, cancelled->zone, sizeof(h.zone));
+    if (cancelled->by == SHIFT_BY_AUTOSHIFT)
+        *place_of_hold(s, slice_str(h.zone)) = h;
+}
+
+bool shift_is_held(const struct shifts *s, struct slice zone)
+{
+    const struct shift_hold *h = find_hold(s, zone);
+    return h && !is_over(s, h);
+}
+
 /* ---- the end of a shift ---- */
 
 static void take_out(struct shifts *s, unsigned at)
@@ -100,6 +144,7 @@ enum err shift_cancel(struct shifts *s, struct slice zone, struct strbuf *why)
         return ERR_NOT_FOUND;
     }
     log_info("zone %s: its shift was cancelled, it gets work again", k->zone);
+    hold(s, k);
     take_out(s, (unsigned)(k - s->all));
     show(s);
     return OK;
@@ -258,14 +303,30 @@ enum err shift_set(struct shifts *s, const struct shift_wish *w, const struct gr
     return OK;
 }
 
+/* What was kept is about a zone, and has a while to go, but not for ever. */
+static bool still_means(const struct shifts *s, struct slice zone, int64_t until_us)
+{
+    int64_t left_us = until_us - now_us(s);
+    return zone.n && zone.n <= SHIFT_ZONE_MAX && left_us > 0 &&
+           left_us <= (int64_t)SHIFT_FOR_MAX_MS * 1000;
+}
+
+bool shift_restore_hold(struct shifts *s, const struct shift_hold *kept)
+{
+    struct slice zone = slice_of(kept->zone, strnlen(kept->zone, sizeof(kept->zone)));
+    if (!still_means(s, zone, kept->until_us))
+        return false;
+    *place_of_hold(s, zone) = *kept;
+    return true;
+}
+
 bool shift_restore(struct shifts *s, const struct shift *kept)
 {
     struct slice zone = slice_of(kept->zone, strnlen(kept->zone, sizeof(kept->zone)));
     struct slice reason = slice_of(kept->reason, strnlen(kept->reason, sizeof(kept->reason)));
-    int64_t left_us = kept->until_us - now_us(s);
-    bool fits = zone.n && zone.n <= SHIFT_ZONE_MAX && is_line(reason) &&
-                reason.n <= SHIFT_REASON_MAX && left_us <= (int64_t)SHIFT_FOR_MAX_MS * 1000;
-    if (!fits || left_us <= 0 || s->n == REGISTRY_SHIFTED_MAX || find(s, zone))
+    bool fits = is_line(reason) && reason.n <= SHIFT_REASON_MAX;
+    if (!fits || !still_means(s, zone, kept->until_us) || s->n == REGISTRY_SHIFTED_MAX ||
+        find(s, zone))
         return false;
     s->all[s->n++] = *kept;
     show(s);

@@ -118,6 +118,10 @@ def test_an_operator_has_the_last_word(zones):
         lb.says("audit: zone shift a by autoshift: refused: an operator cancelled the last one")
         windows_pass(lb, 3)
         assert shifts(lb) == []
+    restarted(lb)
+    with Traffic(lb):
+        lb.says("autoshift: refused: an operator cancelled the last one")
+        assert shifts(lb) == [], "the cancel was forgotten"
         operator.run("zone", "shift", "c", "--for", "1h", "--reason", "work")
         windows_pass(lb, 4)
         assert shifts(lb) == [("c", "operator")]

@@ -38,7 +38,10 @@ static const char full[] =
     "  {\"group\":\"app\",\"address\":\"10.0.0.2:80\"}],\n"
     " \"shifts\":[\n"
     "  {\"zone\":\"a\",\"by\":\"autoshift\",\"since\":1780000000,\"until\":1790000000,"
-    "\"reason\":\"${HOME} \\\"power\\\" \xc3\xa9\"}]}\n";
+    "\"reason\":\"${HOME} \\\"power\\\" \xc3\xa9\"}],\n"
+    " \"holds\":[\n"
+    "  {\"zone\":\"b\",\"until\":1790000000},\n"
+    "  {\"zone\":\"c\",\"until\":1790000001}]}\n";
 
 static void test_what_was_written_is_read_back(void **state)
 {
@@ -53,6 +56,8 @@ static void test_what_was_written_is_read_back(void **state)
     assert_int_equal(state_of.drained_n, 1);
     assert_int_equal(state_of.shifts_n, 1);
     assert_true(slice_eq(state_of.shifts[0].reason, SLICE("${HOME} \"power\" \xc3\xa9")));
+    assert_int_equal(state_of.holds_n, 2);
+    assert_int_equal(state_of.holds[1].until_s, 1790000001);
     strbuf_init(&out);
     state_format(&state_of, &out);
     assert_string_equal(out.p, full);
@@ -66,6 +71,7 @@ static void test_an_empty_state_has_its_text_too(void **state)
     struct state none = {0};
     strbuf_init(&out);
     state_format(&none, &out);
+    assert_null(strstr(out.p, "holds")); /* of which older ones know nothing */
     assert_true(parse(out.p));
     assert_int_equal(state_of.registered_n + state_of.drained_n + state_of.shifts_n, 0);
     strbuf_fini(&out);
@@ -104,6 +110,7 @@ static void test_what_makes_no_sense_is_refused(void **state)
                    "weight");
     assert_refused("{\"version\":1,\"shifts\":[{\"zone\":\"a\",\"since\":0,\"until\":1,\"reason\":\"\"}]}",
                    "reason");
+    assert_refused("{\"version\":1,\"holds\":[{\"zone\":\"a\"}]}", "until");
 }
 
 static void test_the_lists_of_operators_go_through_a_roster_and_back(void **state)

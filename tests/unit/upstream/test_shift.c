@@ -295,6 +295,92 @@ static void test_the_worst_group_is_named(void **state)
     strbuf_fini(&why);
 }
 
+/* ---- holds ---- */
+
+static bool held(struct fixture *f, const char *zone)
+{
+    return shift_is_held(&f->shifts, slice_str(zone));
+}
+
+static void set_and_cancel(struct fixture *f, enum shift_by by)
+{
+    struct shift_wish w = {SLICE("b"), SLICE("x"), 60000, false, by};
+    assert_int_equal(shift_set(&f->shifts, &w, &f->group, 1, &f->why), OK);
+    assert_int_equal(shift_cancel(&f->shifts, SLICE("b"), &f->why), OK);
+}
+
+static void test_who_cancels_a_shift_of_autoshift_holds_the_zone_until_its_end(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    set_and_cancel(&f, SHIFT_BY_OPERATOR);
+    assert_false(held(&f, "b"));
+    set_and_cancel(&f, SHIFT_BY_AUTOSHIFT);
+    assert_true(held(&f, "b"));
+    assert_false(held(&f, "a"));
+    at(&f, 1059);
+    assert_true(held(&f, "b"));
+    at(&f, 1060);
+    assert_false(held(&f, "b"));
+    end(&f);
+}
+
+static void test_a_shift_that_ends_by_itself_holds_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    struct shift_wish w = {SLICE("b"), SLICE("x"), 60000, false, SHIFT_BY_AUTOSHIFT};
+    assert_int_equal(shift_set(&f.shifts, &w, &f.group, 1, &f.why), OK);
+    at(&f, 1060);
+    assert_int_equal(f.shifts.n, 0);
+    assert_int_equal(f.shifts.holds_n, 0);
+    end(&f);
+}
+
+static bool keep_hold(struct fixture *f, const char *zone, int64_t until_us)
+{
+    struct shift_hold h = {.until_us = until_us};
+    memcpy(h.zone, zone, strlen(zone) + 1);
+    return shift_restore_hold(&f->shifts, &h);
+}
+
+static void test_holds_that_were_kept_go_on_until_their_end(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    assert_false(keep_hold(&f, "b", 1000 * SECOND)); /* over */
+    assert_false(keep_hold(&f, "", 1010 * SECOND));
+    assert_false(keep_hold(&f, "b", 1000 * SECOND + (int64_t)SHIFT_FOR_MAX_MS * 1000 + 1));
+    assert_int_equal(f.shifts.holds_n, 0);
+    assert_true(keep_hold(&f, "b", 1000 * SECOND + (int64_t)SHIFT_FOR_MAX_MS * 1000));
+    assert_true(keep_hold(&f, "b", 1010 * SECOND)); /* the last one counts */
+    assert_int_equal(f.shifts.holds_n, 1);
+    at(&f, 1009);
+    assert_true(held(&f, "b"));
+    at(&f, 1010);
+    assert_false(held(&f, "b"));
+    end(&f);
+}
+
+static void test_one_hold_too_many_takes_the_place_of_the_one_that_ends_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    char zone[] = "z0";
+    for (int i = 0; i < REGISTRY_SHIFTED_MAX; i++, zone[1]++)
+        assert_true(keep_hold(&f, zone, (i == 3 ? 1010 : 1020 + i) * SECOND));
+    assert_true(held(&f, "z3"));
+    assert_true(keep_hold(&f, "new", 1015 * SECOND));
+    assert_int_equal(f.shifts.holds_n, REGISTRY_SHIFTED_MAX);
+    assert_true(held(&f, "new") && held(&f, "z0") && held(&f, "z7"));
+    assert_false(held(&f, "z3"));
+    end(&f);
+}
+
 /* ---- kept on disk ---- */
 
 static void test_what_was_kept_goes_on_until_its_end(void **state)
@@ -406,6 +492,10 @@ int main(void)
         cmocka_unit_test(test_groups_that_it_does_not_concern_do_not_count),
         cmocka_unit_test(test_load_is_a_figure_in_percent_rounded_up),
         cmocka_unit_test(test_the_worst_group_is_named),
+        cmocka_unit_test(test_who_cancels_a_shift_of_autoshift_holds_the_zone_until_its_end),
+        cmocka_unit_test(test_a_shift_that_ends_by_itself_holds_nothing),
+        cmocka_unit_test(test_holds_that_were_kept_go_on_until_their_end),
+        cmocka_unit_test(test_one_hold_too_many_takes_the_place_of_the_one_that_ends_first),
         cmocka_unit_test(test_what_was_kept_goes_on_until_its_end),
         cmocka_unit_test(test_what_cannot_have_been_kept_is_dropped),
         cmocka_unit_test(test_the_list_is_json),
