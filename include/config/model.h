@@ -444,6 +444,7 @@ struct config_health_check {
     bool on;
     enum config_check_protocol protocol;
     bool tls;          /* https, tls, grpc in a group with TLS: with the group's target_tls */
+    bool http2;        /* grpc; http and https in a group whose traffic is of HTTP/2 */
     uint16_t port;     /* 0: the target's own */
     struct slice path; /* with its query */
     struct slice host; /* empty: the target's address */

@@ -9,8 +9,8 @@
  * depends on the clock alone, not on how long answers take; a check that is still waiting when the
  * next is due takes that one's place. First checks are spread over min(interval, 1 s).
  * Secure: https and tls checks, with the group's `tls:`, so that what would fail the traffic fails
- * the check. A check takes no memory from malloc, but for TLS, whose handshake does; of an answer
- * it reads the head, at most limits.response_head. Health belongs to the target, so it survives
+ * the check. A check takes no memory from malloc, but for TLS, whose handshake does, and HTTP/2. Of
+ * an answer it reads the head, at most limits.response_head; over HTTP/2 see probe_h2.c. Health belongs to the target, so it survives
  * reloads; a target that nobody checks any more forgets it. Owner and thread: control. */
 #ifndef UPSTREAM_CHECKER_H
 #define UPSTREAM_CHECKER_H
@@ -34,6 +34,8 @@ struct check_report {
     bool has_status;
     uint16_t status; /* of HTTP, or gRPC's */
 };
+
+struct probe;
 
 struct checker {
     struct loop *loop;
@@ -71,7 +73,8 @@ struct check {
     uint8_t interims; /* 1xx heads so far */
     bool has_status;
     uint16_t status;
-    void *state; /* the probe's */
+    const struct probe *probe; /* that asks, */
+    void *state;               /* and what it keeps; NULL: nothing */
     struct h1_finder finder;
 };
 

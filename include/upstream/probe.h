@@ -1,5 +1,7 @@
 /* How a check asks, by protocol: what is done once the connection is there, and what is made of
- * what comes. Both return HEALTH_RESULT_NONE while there is no verdict. For upstream/checker.c. */
+ * what comes. Both return HEALTH_RESULT_NONE while there is no verdict, and may say more of another
+ * one in k->why. Whatever a target sends, a probe reads and keeps no more than a bounded part of it.
+ * For upstream/checker.c. */
 #ifndef UPSTREAM_PROBE_H
 #define UPSTREAM_PROBE_H
 
@@ -16,11 +18,13 @@ struct probe {
 
 /* GET path with ELB's headers; the status must be one of the matcher's. */
 extern const struct probe probe_http;
-/* An empty message to the method, see probe_grpc.c. */
-extern const struct probe probe_grpc;
+/* The same over HTTP/2; gRPC checks: an empty message to the method. See probe_h2.c. */
+extern const struct probe probe_h2;
 /* A connection is all that is asked for; with TLS its handshake. */
 extern const struct probe probe_tcp;
 
+/* What the status of an answer means. */
+enum health_result probe_http_judge(struct check *k, uint16_t status);
 /* The Host of a check. */
 void probe_http_put_host(struct h1_writer *w, const struct addr *to,
                          const struct config_health_check *c);

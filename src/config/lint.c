@@ -223,18 +223,6 @@ static void lint_check(const struct config_group *g, struct report *r)
 
 /* --- versions --- */
 
-/* HTTP checks are of HTTP/1.1: a target that speaks HTTP/2 only fails them. */
-static void lint_check_version(const struct config_group *g, struct report *r)
-{
-    const struct config_health_check *c = &g->health_check;
-    bool http1 = c->protocol == CONFIG_CHECK_HTTP || c->protocol == CONFIG_CHECK_HTTPS;
-    if (g->version != CONFIG_VERSION_HTTP1 && c->on && http1 && g->used)
-        report_warning(r, g->pos,
-                       "the targets of \"%s\" are checked over HTTP/1.1, which they may not speak: "
-                       "a tcp check asks less",
-                       g->name.p);
-}
-
 static bool speaks_http2(const struct config_listener *l)
 {
     return l->tls ? l->attributes.http2 : l->attributes.h2c;
@@ -295,7 +283,6 @@ void lint_config(const struct config *c, struct report *r)
         zones_lint(c, g, r);
         lint_loops(c, g, r);
         lint_check(g, r);
-        lint_check_version(g, r);
         if (g->used)
             lint_covered_zones(g, &all, r);
         else

@@ -122,8 +122,8 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_WORD,
      .def = "http",
      .words = protocols,
-     .meaning = "http, https, tcp or tls; default that of the group, tcp for a tls group; or "
-                "grpc",
+     .meaning = "http and https (over the group's protocol_version, on any port), tcp, tls, grpc; "
+                "default as the group's traffic, tcp for tls",
      SCHEMA_AT(config_health_check, protocol)},
     {.name = "port",
      .type = SCHEMA_CUSTOM,
@@ -144,7 +144,7 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_CUSTOM,
      .decode = decode_host,
      .expected = "a host name or an IP address, perhaps with a port",
-     .meaning = "the Host header; default the target's address; http and https checks",
+     .meaning = "the Host header; default the target's address; http, https and grpc checks",
      SCHEMA_AT(config_health_check, host)},
     {.name = "jitter",
      .type = SCHEMA_NUMBER,
@@ -231,11 +231,13 @@ static void refuse_port_on_unix(struct schema_ctx *x, const struct yaml_tree_nod
         }
 }
 
-/* As ELB: that of the traffic for HTTP, a connection for all else. */
+/* As ELB: that of the traffic for HTTP and gRPC, a connection for all else. */
 static enum config_check_protocol usual_protocol(const struct config_group *g)
 {
     if (g->protocol == CONFIG_PROTOCOL_TCP)
         return CONFIG_CHECK_TCP;
+    if (g->version == CONFIG_VERSION_GRPC)
+        return CONFIG_CHECK_GRPC;
     return g->tls ? CONFIG_CHECK_HTTPS : CONFIG_CHECK_HTTP;
 }
 
@@ -250,9 +252,9 @@ static bool is_bare(const struct config_health_check *c)
 
 static void finish_grpc(struct config_health_check *c, const struct yaml_tree_node *map)
 {
-    if (!yaml_tree_get(map, "path"))
+    if (!(map && yaml_tree_get(map, "path")))
         c->path = SLICE(GRPC_PATH);
-    if (yaml_tree_get(map, "matcher"))
+    if (map && yaml_tree_get(map, "matcher"))
         return;
     c->matcher = (struct config_matcher){0};
     model_matcher_add(&c->matcher, slice_eq(c->path, SLICE(GRPC_HEALTH_PATH)) ? 0 : GRPC_UNKNOWN);
@@ -284,6 +286,8 @@ void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *gro
         c->protocol = usual_protocol(g);
     c->tls = c->protocol == CONFIG_CHECK_HTTPS || c->protocol == CONFIG_CHECK_TLS ||
              (c->protocol == CONFIG_CHECK_GRPC && g->tls);
+    c->http2 = c->protocol == CONFIG_CHECK_GRPC ||
+               (!is_bare(c) && g->version != CONFIG_VERSION_HTTP1);
     if (c->protocol == CONFIG_CHECK_GRPC)
         finish_grpc(c, map);
     if (map && !is_bare(c))

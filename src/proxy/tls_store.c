@@ -286,8 +286,8 @@ static void use_context(struct snapshot *s, struct group *g)
 
 static struct slice check_alpn(const struct config_health_check *k)
 {
-    if (k->protocol == CONFIG_CHECK_GRPC)
-        return SLICE("\x02h2");
+    if (k->http2)
+        return SLICE(ALPN_ONLY_H2);
     return k->protocol == CONFIG_CHECK_HTTPS ? SLICE(ALPN_H1) : slice_of(NULL, 0);
 }
 

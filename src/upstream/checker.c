@@ -39,7 +39,7 @@ static void hang_up(struct check *k)
 {
     timer_clear(&k->deadline);
     if (k->state)
-        probe_grpc.hung_up(k);
+        k->probe->hung_up(k);
     if (k->conn)
         conn_close(k->conn);
     k->conn = NULL;
@@ -110,25 +110,25 @@ static void decide(struct check *k, enum health_result result)
 
 /* ---- how it goes on ---- */
 
-static const struct probe *probe_of(const struct check *k)
+static const struct probe *probe_of(const struct config_health_check *c)
 {
-    switch (k->group->check->protocol) {
+    switch (c->protocol) {
     case CONFIG_CHECK_TCP:
     case CONFIG_CHECK_TLS:
         return &probe_tcp;
-    case CONFIG_CHECK_GRPC:
-        return &probe_grpc;
     case CONFIG_CHECK_HTTP:
     case CONFIG_CHECK_HTTPS:
+    case CONFIG_CHECK_GRPC:
         break;
     }
-    return &probe_http;
+    return c->http2 ? &probe_h2 : &probe_http;
 }
 
 static enum health_result ask(struct check *k)
 {
     k->step = CHECK_ASKED;
-    return probe_of(k)->connected(k);
+    k->probe = probe_of(k->group->check);
+    return k->probe->connected(k);
 }
 
 static enum health_result securing(struct check *k)
@@ -172,7 +172,7 @@ static enum health_result waiting(struct check *k)
 {
     if (conn_flush(k->conn) != OK)
         return HEALTH_RESULT_RESET;
-    return probe_of(k)->readable(k);
+    return k->probe->readable(k);
 }
 
 static enum health_result step(struct check *k)
@@ -303,8 +303,8 @@ static void drop(struct check *k)
 /* Would the same answer mean the same? */
 static bool same_question(const struct config_health_check *a, const struct config_health_check *b)
 {
-    return a->protocol == b->protocol && a->tls == b->tls && a->port == b->port &&
-           slice_eq(a->path, b->path) && slice_eq(a->host, b->host) &&
+    return a->protocol == b->protocol && a->http2 == b->http2 && a->tls == b->tls &&
+           a->port == b->port && slice_eq(a->path, b->path) && slice_eq(a->host, b->host) &&
            memcmp(&a->matcher, &b->matcher, sizeof(a->matcher)) == 0;
 }
 

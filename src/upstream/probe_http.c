@@ -49,7 +49,7 @@ static enum health_result ask(struct check *k)
 
 /* ---- the answer ---- */
 
-static enum health_result judge(struct check *k, uint16_t status)
+enum health_result probe_http_judge(struct check *k, uint16_t status)
 {
     k->status = status;
     k->has_status = true;
@@ -72,7 +72,7 @@ static enum health_result read_head(struct check *k, struct slice *in)
     if (h1_parser_response(raw, &c->limits, METHOD_GET, false, &h) != REASON_NONE)
         return HEALTH_RESULT_FAILED;
     if (!h.interim)
-        return judge(k, h.status);
+        return probe_http_judge(k, h.status);
     k->finder = (struct h1_finder){0};
     *in = slice_from(*in, f.skip + f.length);
     return ++k->interims > PROBE_INTERIMS_MAX ? HEALTH_RESULT_FAILED : HEALTH_RESULT_NONE;

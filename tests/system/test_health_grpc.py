@@ -4,6 +4,7 @@ from concurrent import futures
 
 import pytest
 
+import certs
 import origin as o
 from lb import eventually
 
@@ -18,6 +19,11 @@ target_groups:
     health_check: {protocol: grpc, interval: 500ms, timeout: 400ms, healthy_threshold: 1, unhealthy_threshold: 1%s}
     targets: ["$app"]
 """
+
+# Of a group whose traffic is gRPC this is the default.
+DEFAULT = TEXT.replace("{protocol: grpc, ", "{").replace("protocol: http,", "protocol: http, attributes: {h2c: true},") \
+              .replace("name: app\n", "name: app\n    protocol_version: grpc\n")
+TLS = DEFAULT.replace("    protocol_version", "    protocol: https\n    tls: {ca: $certs/a.pem, server_name: a.test}\n    protocol_version")
 
 
 class Service(grpc.GenericRpcHandler):
@@ -40,11 +46,12 @@ class Service(grpc.GenericRpcHandler):
 def serve():
     servers = []
 
-    def start(service):
+    def start(service, credentials=None):
         server = grpc.server(futures.ThreadPoolExecutor(2))
         server.add_generic_rpc_handlers((service,))
         servers.append(server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = (server.add_secure_port("127.0.0.1:0", credentials) if credentials else
+                server.add_insecure_port("127.0.0.1:0"))
         server.start()
         return f"127.0.0.1:{port}"
     yield start
@@ -64,8 +71,9 @@ def line(lb):
     return fields[0], *fields[5:]
 
 
-def test_alb_s_own_method_is_unknown_and_that_is_well(tenbin, serve):
-    lb = tenbin(TEXT % "", app=serve(Service(b"")))
+@pytest.mark.parametrize("text", [TEXT, DEFAULT], ids=["asked_for", "default"])
+def test_alb_s_own_method_is_unknown_and_that_is_well(tenbin, serve, text):
+    lb = tenbin(text % "", app=serve(Service(b"")))
     eventually(lambda: health(lb) == ("healthy", None), "health")
     assert line(lb) == ("grpc", "PASS", "12", "-")
 
@@ -77,6 +85,17 @@ def test_the_health_protocol_must_say_serving(tenbin, serve, answer, good):
     eventually(lambda: health(lb)[0] == ("healthy" if good else "unhealthy"), "the verdict")
     assert line(lb) == ("grpc", "PASS", "0", "-") if good else line(lb) == ("grpc", "FAIL", "0", "GRPCUnexpectedStatus")
     assert service.calls[0][0] == b"" and "ELB-HealthChecker/2.0" in service.calls[0][1]["user-agent"]
+
+
+@pytest.mark.parametrize("path", ["", ", path: /grpc.health.v1.Health/Check"], ids=["alb", "health"])
+def test_a_grpc_group_with_tls_is_asked_over_tls(tenbin, serve, tmp_path, path):
+    certs.make(tmp_path, "a", "a.test")
+    key, chain = (tmp_path / "a.key").read_bytes(), (tmp_path / "a.pem").read_bytes()
+    service = Service(b"\x08\x01")
+    lb = tenbin(TLS % path, app=serve(service, grpc.ssl_server_credentials([(key, chain)])), certs=tmp_path)
+    eventually(lambda: health(lb) == ("healthy", None), "health")
+    assert line(lb) == ("grpc", "PASS", "0" if path else "12", "-")
+    assert bool(service.calls) == bool(path)
 
 
 def test_another_status_is_a_mismatch(tenbin, serve):

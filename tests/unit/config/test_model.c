@@ -576,6 +576,65 @@ static void test_a_check_speaks_as_the_traffic_unless_it_is_told(void **state)
     }
 }
 
+/* What is asked of a group's targets by its version and what its health_check says. */
+static void test_a_check_is_of_the_version_of_the_traffic(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *group;
+        enum config_check_protocol protocol;
+        bool tls, http2;
+        const char *path;
+        unsigned good; /* status */
+    } rows[] = {
+        {"protocol_version: http1", CONFIG_CHECK_HTTP, false, false, "/", 200},
+        {"protocol_version: http2", CONFIG_CHECK_HTTP, false, true, "/", 200},
+        {"protocol: https, protocol_version: http2", CONFIG_CHECK_HTTPS, true, true, "/", 200},
+        {"protocol_version: http2, health_check: {protocol: https, port: 81}", CONFIG_CHECK_HTTPS,
+         true, true, "/", 200},
+        {"protocol: https, protocol_version: http2, health_check: {protocol: http, matcher: 204}",
+         CONFIG_CHECK_HTTP, false, true, "/", 204},
+        {"protocol_version: http2, health_check: {protocol: grpc}", CONFIG_CHECK_GRPC, false, true,
+         "/AWS.ALB/healthcheck", 12},
+        {"protocol_version: http2, health_check: {protocol: tcp}", CONFIG_CHECK_TCP, false, false,
+         "/", 200},
+        {"protocol_version: http2, health_check: {protocol: tls}", CONFIG_CHECK_TLS, true, false,
+         "/", 200},
+        {"protocol_version: grpc", CONFIG_CHECK_GRPC, false, true, "/AWS.ALB/healthcheck", 12},
+        {"protocol: https, protocol_version: grpc", CONFIG_CHECK_GRPC, true, true,
+         "/AWS.ALB/healthcheck", 12},
+        {"protocol_version: grpc, health_check: {interval: 5s, matcher: 99}", CONFIG_CHECK_GRPC,
+         false, true, "/AWS.ALB/healthcheck", 99},
+        {"protocol_version: grpc, health_check: {path: /a.b/c}", CONFIG_CHECK_GRPC, false, true,
+         "/a.b/c", 12},
+        {"protocol_version: grpc, health_check: {path: /grpc.health.v1.Health/Check}",
+         CONFIG_CHECK_GRPC, false, true, "/grpc.health.v1.Health/Check", 0},
+        {"protocol: https, protocol_version: grpc, health_check: {protocol: http}",
+         CONFIG_CHECK_HTTP, false, true, "/", 200},
+        {"protocol_version: grpc, health_check: {protocol: https}", CONFIG_CHECK_HTTPS, true, true,
+         "/", 200},
+        {"protocol_version: grpc, health_check: {protocol: tcp}", CONFIG_CHECK_TCP, false, false,
+         "/", 200},
+        {"protocol_version: http1, health_check: {protocol: grpc}", CONFIG_CHECK_GRPC, false, true,
+         "/AWS.ALB/healthcheck", 12},
+        {"protocol: tcp, health_check: {protocol: http}", CONFIG_CHECK_HTTP, false, false, "/", 200},
+        {"protocol: tls, health_check: {protocol: grpc}", CONFIG_CHECK_GRPC, true, true,
+         "/AWS.ALB/healthcheck", 12},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct loaded l = load_group(rows[i].group);
+        const struct config_health_check *c = &l.config->groups[0].health_check;
+        if (!c->on || c->protocol != rows[i].protocol || c->tls != rows[i].tls ||
+            c->http2 != rows[i].http2)
+            fail_msg("%s: protocol %d, tls %d, http2 %d", rows[i].group, c->protocol, c->tls,
+                     c->http2);
+        assert_slice(c->path, rows[i].path);
+        for (unsigned code = 0; code < 1000; code++)
+            assert_int_equal(model_matcher_has(&c->matcher, code), code == rows[i].good);
+        unload(&l);
+    }
+}
+
 static void test_a_health_check_reaches_the_model(void **state)
 {
     (void)state;
@@ -718,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_what_is_said_about_zones_reaches_the_model),
         cmocka_unit_test(test_a_group_without_a_health_check_gets_that_of_elb),
         cmocka_unit_test(test_a_check_speaks_as_the_traffic_unless_it_is_told),
+        cmocka_unit_test(test_a_check_is_of_the_version_of_the_traffic),
         cmocka_unit_test(test_a_health_check_reaches_the_model),
         cmocka_unit_test(test_ejection_reaches_the_model_and_is_off_without_its_key),
         cmocka_unit_test(test_autoshift_reaches_the_model_and_is_off_by_default),

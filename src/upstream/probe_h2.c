@@ -1,11 +1,17 @@
-/* A gRPC check: one call with an empty message, over HTTP/2.
+/* Checks over HTTP/2: a GET, and gRPC's, a call with an empty message.
  *
+ *   preface, HEADERS ──▶              HEADERS ◀──
+ *                                        └ :status: one of the matcher's; nobody reads on
  *   preface, HEADERS, DATA ──▶        HEADERS, DATA, trailers ◀──
  *                                                      └ grpc-status: one of the matcher's
  *
  * Any method will do, as with ALB: what a service does not know it answers with 12. With the health
- * protocol's own method the answer must also say SERVING. Memory: the codec's, as long as the check
- * is out; of the message no more than its first octets are kept. */
+ * protocol's own method the answer must also say SERVING.
+ *
+ * A check reads limits.response_head octets and READ_MAX, frames of all kinds: a target cannot keep
+ * it busy with what is no answer. Nor can one that does not read what it makes the codec say (PING,
+ * SETTINGS): each frame is answered by one of about its own length, so that no more than that waits.
+ * Memory: the codec's, while the check is out; of a message no more than its first octets. */
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -13,11 +19,12 @@
 #include "http/h1_writer.h"
 #include "http/h2_session.h"
 #include "http/validate.h"
+#include "net/tls.h"
 #include "upstream/probe.h"
 
 #define HEALTH_PATH   SLICE("/grpc.health.v1.Health/Check")
 #define HEAD_BYTES    4096        /* the request's; path and host are bounded */
-#define BODY_MAX      (64u << 10) /* what is read of an answer */
+#define READ_MAX      (64u << 10) /* beside the head */
 #define PREFIX_BYTES  5           /* of a message: not compressed, 32 bits of length */
 #define SERVING       "\x08\x01"  /* field 1, a varint: 1 */
 #define SERVING_BYTES 2
@@ -25,9 +32,8 @@
 struct call {
     struct h2_session h2;
     struct h2_stream stream;
-    struct flow body;
-    bool answered; /* the head has come, and it was 200 */
-    size_t seen;   /* octets of the answer's body */
+    struct flow body; /* of the call */
+    size_t seen;      /* octets of the answer's body */
     char message[PREFIX_BYTES + SERVING_BYTES];
 };
 
@@ -36,6 +42,11 @@ static const char empty_message[PREFIX_BYTES];
 static struct chunkpool *chunks_of(const struct check *k)
 {
     return &k->checker->loop->chunks;
+}
+
+static bool is_grpc(const struct check *k)
+{
+    return k->group->check->protocol == CONFIG_CHECK_GRPC;
 }
 
 /* ---- the call ---- */
@@ -63,46 +74,68 @@ static struct slice head_of(struct check *k, char *to)
     struct h1_writer w;
     size_t n;
     h1_writer_init(&w, to, HEAD_BYTES);
-    H1_WRITER_LIT(&w, "POST ");
+    h1_writer_slice(&w, is_grpc(k) ? SLICE("POST ") : SLICE("GET "));
     h1_writer_slice(&w, config->path);
     H1_WRITER_LIT(&w, " HTTP/1.1\r\nHost: ");
     probe_http_put_host(&w, &k->conn->peer, config);
-    H1_WRITER_LIT(&w, "\r\nContent-Type: application/grpc\r\nTE: trailers\r\n"
-                      "User-Agent: ELB-HealthChecker/2.0\r\n\r\n");
+    if (is_grpc(k))
+        H1_WRITER_LIT(&w, "\r\nContent-Type: application/grpc\r\nTE: trailers");
+    H1_WRITER_LIT(&w, "\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n");
     CHECK(h1_writer_end(&w, &n) == OK);
     return slice_of(to, n);
 }
 
-static enum err begin(struct check *k, struct call *c)
+static struct call *begin(const struct check *k)
 {
-    char head[HEAD_BYTES];
     const struct h2_settings settings = H2_SETTINGS_CLIENT;
     struct checker *checker = k->checker;
-    enum err e = h2_session_init(&c->h2, chunks_of(k), &checker->limits, &settings,
-                                 checker->loop->clock.now_ms);
-    if (e != OK)
-        return e;
-    k->state = c; /* from here on hung_up() ends it */
+    struct call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
     flow_init(&c->body);
-    flow_lend(&c->body, chunks_of(k), slice_of(empty_message, PREFIX_BYTES));
-    flow_end(&c->body);
-    return h2_session_request(&c->h2, &c->stream, head_of(k, head), k->group->check->tls, &c->body);
+    if (h2_session_init(&c->h2, chunks_of(k), &checker->limits, &settings,
+                        checker->loop->clock.now_ms) == OK)
+        return c;
+    free(c);
+    return NULL;
+}
+
+static enum err request(struct check *k, struct call *c)
+{
+    char head[HEAD_BYTES];
+    struct flow *body = is_grpc(k) ? &c->body : NULL;
+    if (body) {
+        flow_lend(body, chunks_of(k), slice_of(empty_message, PREFIX_BYTES));
+        flow_end(body);
+    }
+    return h2_session_request(&c->h2, &c->stream, head_of(k, head), k->group->check->tls, body);
+}
+
+/* As the traffic: what is not agreed on by ALPN is not spoken. */
+static bool agreed(const struct conn *c)
+{
+    return !c->transport || slice_eq(tls_info(c).alpn, SLICE("h2"));
 }
 
 static enum health_result ask(struct check *k)
 {
-    struct call *c = calloc(1, sizeof(*c));
-    if (!c || begin(k, c) != OK) {
-        if (!k->state)
-            free(c);
-        return HEALTH_RESULT_INTERNAL;
+    if (!agreed(k->conn)) {
+        k->why = "HTTP/2 was not agreed on by ALPN";
+        return HEALTH_RESULT_FAILED;
     }
-    return send_frames(k, c);
+    k->state = begin(k);
+    if (!k->state || request(k, k->state) != OK)
+        return HEALTH_RESULT_INTERNAL;
+    return send_frames(k, k->state);
 }
 
+/* The target learns that this was all (RFC 9113 5.4.1), if it still reads. */
 static void hung_up(struct check *k)
 {
     struct call *c = k->state;
+    if (!c->h2.failed)
+        h2_session_terminate(&c->h2, H2_CODE_NO_ERROR);
+    (void)send_frames(k, c);
     h2_session_fini(&c->h2);
     flow_clear(&c->body, chunks_of(k));
     free(c);
@@ -117,7 +150,7 @@ static bool says_serving(const struct call *c)
            memcmp(c->message + PREFIX_BYTES, SERVING, SERVING_BYTES) == 0;
 }
 
-static enum health_result judge(struct check *k, const struct fields *fields)
+static enum health_result judge_grpc(struct check *k, const struct fields *fields)
 {
     const struct config_health_check *config = k->group->check;
     const struct field *f = fields_find(fields, SLICE("grpc-status"));
@@ -134,11 +167,18 @@ static enum health_result judge(struct check *k, const struct fields *fields)
     return HEALTH_RESULT_GRPC_MISMATCH;
 }
 
-/* One that ends with its head has its grpc-status there. */
+static enum health_result judge(struct check *k, const struct response_head *h, bool end)
+{
+    if (!is_grpc(k))
+        return probe_http_judge(k, h->status);
+    if (end) /* what trailers would say is here */
+        return judge_grpc(k, &h->fields);
+    return h->status == 200 ? HEALTH_RESULT_NONE : HEALTH_RESULT_GRPC_EMPTY;
+}
+
 static enum health_result on_head(struct check *k, const struct h2_event *ev)
 {
     struct checker *c = k->checker;
-    struct call *call = k->state;
     struct response_head h;
     head_response_init(&h, c->fields, c->limits.headers);
     if (ev->refused ||
@@ -146,10 +186,7 @@ static enum health_result on_head(struct check *k, const struct h2_event *ev)
         return HEALTH_RESULT_FAILED;
     if (h.interim)
         return ++k->interims > PROBE_INTERIMS_MAX ? HEALTH_RESULT_FAILED : HEALTH_RESULT_NONE;
-    call->answered = h.status == 200;
-    if (ev->end)
-        return judge(k, &h.fields);
-    return call->answered ? HEALTH_RESULT_NONE : HEALTH_RESULT_GRPC_EMPTY;
+    return judge(k, &h, ev->end);
 }
 
 static enum health_result on_data(struct check *k, const struct h2_event *ev)
@@ -160,8 +197,6 @@ static enum health_result on_data(struct check *k, const struct h2_event *ev)
     c->seen += ev->bytes.n;
     h2_session_received(&c->h2, ev->bytes.n);
     h2_session_consumed(&c->h2, &c->stream, ev->bytes.n);
-    if (c->seen > BODY_MAX)
-        return HEALTH_RESULT_FAILED;
     return ev->end ? HEALTH_RESULT_GRPC_EMPTY : HEALTH_RESULT_NONE;
 }
 
@@ -172,7 +207,7 @@ static enum health_result on_trailers(struct check *k, const struct h2_event *ev
     fields_init(&fields, c->fields, c->limits.headers);
     if (ev->refused || validate_trailers(ev->bytes, &c->limits, &fields) != REASON_NONE)
         return HEALTH_RESULT_FAILED;
-    return judge(k, &fields);
+    return judge_grpc(k, &fields);
 }
 
 static enum health_result on_event(struct check *k, const struct h2_event *ev)
@@ -193,32 +228,54 @@ static enum health_result on_event(struct check *k, const struct h2_event *ev)
     return HEALTH_RESULT_NONE;
 }
 
-static enum health_result feed(struct check *k, struct slice in)
+static enum health_result feed(struct check *k, struct call *c, struct slice in)
 {
-    struct call *c = k->state;
     enum health_result result = HEALTH_RESULT_NONE;
     while (result == HEALTH_RESULT_NONE && in.n) {
         struct h2_event ev;
-        if (h2_session_feed(&c->h2, k->checker->loop->clock.now_ms, &in, &ev) != OK)
+        if (h2_session_feed(&c->h2, k->checker->loop->clock.now_ms, &in, &ev) != OK) {
+            k->why = c->h2.greeted ? NULL : "it does not speak HTTP/2";
             return HEALTH_RESULT_FAILED;
+        }
         result = on_event(k, &ev);
     }
-    if (result == HEALTH_RESULT_NONE && h2_session_next_closed(&c->h2))
-        return HEALTH_RESULT_RESET;
     return result;
+}
+
+/* The codec has sent what it has to say of frames that it did not like, or the target has ended the
+ * call. */
+static enum health_result look_for_end(struct call *c)
+{
+    if (c->h2.failed)
+        return HEALTH_RESULT_FAILED;
+    if (!h2_session_next_closed(&c->h2))
+        return HEALTH_RESULT_NONE;
+    return c->stream.peer_reset ? HEALTH_RESULT_RESET : HEALTH_RESULT_FAILED;
+}
+
+static enum err read_some(struct check *k, struct slice *in)
+{
+    uint64_t most = k->checker->limits.response_head + READ_MAX, seen = k->conn->received_bytes;
+    if (seen < most)
+        return conn_read(k->conn, (size_t)(most - seen), in);
+    k->why = "it says too much";
+    return ERR_LIMIT;
 }
 
 static enum health_result answer(struct check *k)
 {
     struct slice in;
-    enum err e = conn_read(k->conn, BODY_MAX, &in);
+    struct call *c = k->state;
+    enum err e = read_some(k, &in);
     if (e == ERR_AGAIN)
         return HEALTH_RESULT_NONE;
     if (e != OK)
         return e == ERR_RESET ? HEALTH_RESULT_RESET : HEALTH_RESULT_FAILED;
-    enum health_result result = feed(k, in);
+    enum health_result result = feed(k, c, in);
     conn_keep(k->conn, slice_of(in.p + in.n, 0), false);
-    return result == HEALTH_RESULT_NONE ? send_frames(k, k->state) : result;
+    if (result == HEALTH_RESULT_NONE)
+        result = send_frames(k, c);
+    return result == HEALTH_RESULT_NONE ? look_for_end(c) : result;
 }
 
-const struct probe probe_grpc = {.connected = ask, .readable = answer, .hung_up = hung_up};
+const struct probe probe_h2 = {.connected = ask, .readable = answer, .hung_up = hung_up};
