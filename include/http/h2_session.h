@@ -45,12 +45,12 @@
 
 #define H2_SESSION_PREFACE SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
-#define H2_SESSION_STREAM_WINDOW 65535u       /* at most FLOW_CAP_BYTES */
+#define H2_SESSION_STREAM_WINDOW 65535u        /* at most FLOW_CAP_BYTES */
 #define H2_SESSION_CLIENT_WINDOW (128u * 1024) /* the same, to targets */
-#define H2_SESSION_WINDOW        (1u << 20)   /* of the connection */
-#define H2_SESSION_OUT_BYTES     (64u * 1024) /* what one pull aims at */
-#define H2_SESSION_OUT_MIN_BYTES (36u * 1024) /* least room for a pull: two frames */
-#define H2_SESSION_QUEUE_MAX     512          /* frames waiting: then nothing more should be fed */
+#define H2_SESSION_WINDOW        (1u << 20)    /* of the connection */
+#define H2_SESSION_OUT_BYTES     (64u * 1024)  /* what one pull aims at */
+#define H2_SESSION_OUT_MIN_BYTES (36u * 1024)  /* least room for a pull: two frames */
+#define H2_SESSION_QUEUE_MAX     512           /* frames waiting: then nothing more should be fed */
 
 /* RFC 9113 7, those that an owner uses. */
 enum h2_code {
@@ -70,7 +70,7 @@ struct h2_settings {
     bool client;
     uint32_t streams; /* open at the same time; server only, as `resets` */
     struct h2_budget resets, controls;
-    struct heap *memory; /* for nghttp2; outlives the session. NULL: malloc */
+    struct heap *memory;    /* for nghttp2; outlives the session. NULL: malloc */
     struct rng *websockets; /* extended CONNECT (RFC 8441) is offered, and this makes the keys of
                                the handshakes with targets; NULL: it is not */
 };
@@ -134,6 +134,7 @@ struct h2_session {
     uint32_t magic;
     bool busy;
     bool head_open; /* a field list is not whole yet */
+    bool warm;      /* something was fed or pulled since h2_session_rest() */
     bool greeted;   /* the peer's preface and first SETTINGS have come */
     bool failed;    /* the connection is at its end, see `why` */
     enum reason why;
@@ -163,6 +164,10 @@ bool h2_session_wants_out(const struct h2_session *s);
 bool h2_session_over(const struct h2_session *s);
 /* Frames of ours that wait to be pulled. */
 size_t h2_session_queued(const struct h2_session *s);
+
+/* To be called when nothing has happened for a while: memory that only frames on their way need is
+ * given back until the next one. Two syscalls. */
+void h2_session_rest(struct h2_session *s);
 
 /* A stream's body was taken from its flow (once for each pull), or NULL. */
 struct h2_stream *h2_session_next_moved(struct h2_session *s);

@@ -32,6 +32,9 @@ struct h2_private {
     struct h2_fields fields;
     struct rng *websockets;
     struct h2_bucket resets, controls;
+    struct heap *memory; /* NULL: malloc */
+    void *frame, *table; /* pieces of it that nghttp2 has, NULL: not seen */
+    size_t table_bytes;
     struct h2_event *ev; /* of the feed that runs */
 
     /* Where the input stands: at a header of which hd_n octets are there, or in a frame. */
@@ -40,7 +43,8 @@ struct h2_private {
 
     /* Server. Ids of the client: the newest, and those that were left out before it. */
     uint32_t last_id, gap_from, gap_to;
-    int64_t widest; /* window for what we send on any stream, and the initial one, before SETTINGS */
+    int64_t
+        widest; /* window for what we send on any stream, and the initial one, before SETTINGS */
     int64_t initial;
     bool forgiving; /* we have reset or refused something: frames for it may be on their way */
 

@@ -39,7 +39,7 @@ enum err h2_session_feed(struct h2_session *s, uint64_t now_ms, struct slice *in
     h2_bucket_fill(&p->resets, now_ms);
     h2_bucket_fill(&p->controls, now_ms);
     p->ev = ev;
-    s->busy = true;
+    s->busy = s->warm = true;
     while (in->n && ev->type == H2_EVENT_NONE && !s->failed)
         h2_in_take(p, in);
     s->busy = false;
@@ -60,6 +60,7 @@ enum err h2_session_pull(struct h2_session *s, char *to, size_t cap, size_t *n)
     enum err e = h2_out_pull(p);
     s->busy = false;
     *n = p->n;
+    s->warm = s->warm || p->n;
     if (e != OK && !s->failed)
         s->why = REASON_INTERNAL;
     s->failed = s->failed || e != OK;
@@ -88,6 +89,23 @@ struct h2_stream *h2_session_next_moved(struct h2_session *s)
     struct h2_stream *st = list_first(&s->moved, struct h2_stream, moved);
     list_del(&st->moved);
     return st;
+}
+
+static bool is_zero(const char *p, size_t n)
+{
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+void h2_session_rest(struct h2_session *s)
+{
+    struct h2_private *p = s->p;
+    s->warm = false;
+    if (s->failed || h2_session_over(s) || h2_session_wants_out(s))
+        return;
+    if (p->frame)
+        heap_vacate(p->memory, p->frame);
+    if (p->table && is_zero(p->table, p->table_bytes))
+        heap_vacate(p->memory, p->table);
 }
 
 static void forget(struct h2_session *s, struct h2_stream *st)
@@ -138,32 +156,60 @@ static nghttp2_option *make_options(const struct h2_settings *settings)
     return o;
 }
 
-static void *mem_get(size_t n, void *heap)
+/* What h2_session_rest() gives back is noted as it is taken: the buffer that frames are written to,
+ * the only piece of that size that a session begins with, and the table of its streams. */
+static void *note_frame(struct h2_private *p, void *piece, size_t n)
 {
-    return heap_get(heap, n);
+    if (!p->ng && n >= H2_FRAME_HD_BYTES + 16384u)
+        p->frame = piece;
+    return piece;
 }
 
-static void mem_put(void *p, void *heap)
+static void forget_piece(struct h2_private *p, const void *piece)
 {
-    heap_put(heap, p);
+    if (piece == p->frame)
+        p->frame = NULL;
+    if (piece == p->table)
+        p->table = NULL;
 }
 
-static void *mem_get_zeroed(size_t count, size_t n, void *heap)
+static void *mem_get(size_t n, void *user)
 {
-    return heap_get_zeroed(heap, count, n);
+    struct h2_private *p = user;
+    return note_frame(p, heap_get(p->memory, n), n);
 }
 
-static void *mem_resize(void *p, size_t n, void *heap)
+static void mem_put(void *piece, void *user)
 {
-    return heap_resize(heap, p, n);
+    struct h2_private *p = user;
+    forget_piece(p, piece);
+    heap_put(p->memory, piece);
+}
+
+static void *mem_get_zeroed(size_t count, size_t n, void *user)
+{
+    struct h2_private *p = user;
+    void *piece = heap_get_zeroed(p->memory, count, n);
+    if (piece && count * n >= HEAP_PAGE_BYTES) {
+        p->table = piece;
+        p->table_bytes = count * n;
+    }
+    return piece;
+}
+
+static void *mem_resize(void *piece, size_t n, void *user)
+{
+    struct h2_private *p = user;
+    forget_piece(p, piece);
+    return note_frame(p, heap_resize(p->memory, piece, n), n);
 }
 
 static bool make_session(struct h2_private *p, const struct h2_settings *settings)
 {
     nghttp2_session_callbacks *c = make_callbacks();
     nghttp2_option *o = make_options(settings);
-    nghttp2_mem pooled = {settings->memory, mem_get, mem_put, mem_get_zeroed, mem_resize};
-    nghttp2_mem *mem = settings->memory ? &pooled : NULL;
+    nghttp2_mem pooled = {p, mem_get, mem_put, mem_get_zeroed, mem_resize};
+    nghttp2_mem *mem = p->memory ? &pooled : NULL;
     int e = !c || !o           ? NGHTTP2_ERR_NOMEM
             : settings->client ? nghttp2_session_client_new3(&p->ng, c, p, o, mem)
                                : nghttp2_session_server_new3(&p->ng, c, p, o, mem);
@@ -220,6 +266,7 @@ enum err h2_session_init(struct h2_session *s, struct chunkpool *pool, const str
     p->fields.limits = limits;
     p->websockets = settings->websockets;
     p->client = settings->client;
+    p->memory = settings->memory;
     p->left = settings->client ? 0 : PREFACE_BYTES;
     h2_bucket_init(&p->resets, settings->resets, now_ms);
     h2_bucket_init(&p->controls, settings->controls, now_ms);

@@ -1,6 +1,7 @@
 #include "front_h2_stream.h"
 
 #define NOTICE_MS 5000 /* for the client to answer the PING behind the first GOAWAY */
+#define REST_MS   2000 /* without a request, nor any frame: long beside what waking up costs */
 
 size_t front_h2_bytes(void)
 {
@@ -134,6 +135,8 @@ static void on_timer(struct front_h2 *f)
         h2_session_terminate(&f->h2, H2_CODE_NO_ERROR);
     } else if (past(f, f->notice_at) && f->state == FRONT_NOTICED) {
         become_leaving(f);
+    } else if (past(f, f->rest_at)) {
+        h2_session_rest(&f->h2);
     }
 }
 
@@ -157,7 +160,9 @@ static void set_deadlines(struct front_h2 *f)
         f->idle_at = 0;
     else if (!f->idle_at)
         f->idle_at = now + session_listener(&f->s)->config->attributes.idle_timeout_ms;
-    loop_timer_at(loop_of(f), &f->s.timer, sooner(f->head_at, sooner(f->idle_at, f->notice_at)));
+    f->rest_at = !f->active && f->h2.warm ? now + REST_MS : 0;
+    loop_timer_at(loop_of(f), &f->s.timer,
+                  sooner(sooner(f->head_at, f->rest_at), sooner(f->idle_at, f->notice_at)));
 }
 
 /* Not more than the codec can answer: a client that takes no answers has to wait. */

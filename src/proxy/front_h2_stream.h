@@ -26,8 +26,8 @@ struct front_h2 {
     struct front_stream *waiting; /* its head was given, exchange_up() is due */
     size_t withheld;              /* credit of the connection, while memory is short */
     uint32_t requests_seen;
-    uint64_t idle_at, head_at, notice_at; /* deadlines; 0: none */
-    uint64_t budget;                      /* LINGER: octets still thrown away */
+    uint64_t idle_at, head_at, notice_at, rest_at; /* deadlines; 0: none */
+    uint64_t budget;                               /* LINGER: octets still thrown away */
 };
 
 /* ---- front_h2.c ---- */

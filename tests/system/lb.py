@@ -249,6 +249,11 @@ class Tenbin:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M).group(1)) * 1024
 
+    def private_bytes(self):
+        """What it alone holds of memory, to the page."""
+        rollup = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return int(re.search(r"^Private_Dirty:\s+(\d+) kB", rollup, re.M).group(1)) * 1024
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 

@@ -919,6 +919,87 @@ static void test_a_stream_without_window_leaves_the_others_alone(void **state)
     peer_free(p);
 }
 
+/* ---- idle ---- */
+
+static void rest_if(struct peer *p, bool rests)
+{
+    if (rests)
+        h2_session_rest(&p->s);
+}
+
+/* At every place: idle, with an answer that waits for its body, in the middle of one that the
+ * window or the pull stopped, in the middle of a head. */
+static void play(struct peer *p, bool rests, struct strbuf *all)
+{
+    rest_if(p, rests);
+    for (int i = 0; i < 3; i++) {
+        struct h2_stream *st = open_get(p);
+        struct flow *f = &p->flows[i];
+        rest_if(p, rests);
+        h2_session_respond(&p->s, st, 200, NULL, 0, f);
+        strbuf_str(all, said(p));
+        rest_if(p, rests);
+        fill(p, f);
+        h2_session_wake(&p->s, st, &(struct fields){0});
+        size_t n;
+        assert_int_equal(h2_session_pull(&p->s, p->buffer, H2_SESSION_OUT_MIN_BYTES, &n), OK);
+        wire_read(&p->out, slice_of(p->buffer, n));
+        rest_if(p, rests);
+        wire_u32(&p->in, WINDOW, 0, 1000);
+        flow_end(f);
+        h2_session_wake(&p->s, st, &(struct fields){0});
+        feed_by(p, 1);
+        strbuf_str(all, said(p));
+        rest_if(p, rests);
+        wire_u32(&p->in, WINDOW, 0, 100000);
+        feed(p);
+        strbuf_str(all, said(p));
+        rest_if(p, rests);
+    }
+}
+
+static void test_rest_at_any_time_changes_nothing_that_is_said(void **state)
+{
+    (void)state;
+    struct strbuf all[2];
+    for (int rests = 0; rests < 2; rests++) {
+        struct heap memory;
+        struct h2_settings settings = H2_SETTINGS_DEFAULT;
+        heap_init(&memory);
+        settings.memory = &memory;
+        struct peer *p = greet(peer_new_with(&settings));
+        strbuf_init(&all[rests]);
+        play(p, rests, &all[rests]);
+        assert_int_equal(p->out.body.n, 3 * 65535);
+        assert_false(p->s.failed);
+        peer_free(p);
+        heap_fini(&memory);
+    }
+    assert_string_equal(all[0].p, all[1].p);
+    strbuf_fini(&all[0]);
+    strbuf_fini(&all[1]);
+}
+
+static void test_warm_tells_that_something_happened_since_the_rest(void **state)
+{
+    (void)state;
+    struct peer *p = greeted();
+    assert_true(p->s.warm);
+    h2_session_rest(&p->s);
+    assert_false(p->s.warm);
+    assert_string_equal(said(p), "");
+    assert_false(p->s.warm);
+    wire_frame(&p->in, PING, 0, 0, "12345678", 8);
+    feed(p);
+    assert_true(p->s.warm);
+    pull(p);
+    h2_session_rest(&p->s);
+    h2_session_notice(&p->s);
+    pull(p);
+    assert_true(p->s.warm);
+    peer_free(p);
+}
+
 /* ---- flow control of what comes in ---- */
 
 static void send_body(struct peer *p, uint32_t id, size_t n)
@@ -1263,6 +1344,8 @@ int main(void)
         cmocka_unit_test(test_a_refused_stream_may_be_tried_again_and_costs_nothing),
         cmocka_unit_test(test_goaway_goes_in_two_steps_and_open_streams_live_on),
         cmocka_unit_test(test_terminate_says_the_code_and_is_over),
+        cmocka_unit_test(test_rest_at_any_time_changes_nothing_that_is_said),
+        cmocka_unit_test(test_warm_tells_that_something_happened_since_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
