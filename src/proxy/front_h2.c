@@ -80,7 +80,7 @@ static void take(struct front_h2 *f, struct slice in)
     while (in.n && h2_session_feed(&f->h2, now_of(f), &in, &ev) == OK)
         on_event(f, &ev);
     front_h2_stream_pass_waiting(f);
-    front_h2_stream_close_ended(f);
+    front_h2_stream_tell_taken(f); /* also of what wake() sent since the last run */
 }
 
 /* ---- the task ---- */

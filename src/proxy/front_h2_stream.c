@@ -430,8 +430,9 @@ void front_h2_stream_take(struct front_h2 *f, const struct h2_event *ev)
 
 /* ---- all of a session ---- */
 
-/* Streams that are over on the wire. The exchange of one that did not end well learns it here. */
-void front_h2_stream_close_ended(struct front_h2 *f)
+/* Streams that are over on the wire. The exchange of one that did not end well learns it here; one
+ * whose answer is out must have been told that before. */
+static void close_ended(struct front_h2 *f)
 {
     struct h2_stream *wire;
     while ((wire = h2_session_next_closed(&f->h2))) {
@@ -468,7 +469,7 @@ void front_h2_stream_tell_taken(struct front_h2 *f)
         if (st->ep.x)
             exchange_down_taken(st->ep.x);
     }
-    front_h2_stream_close_ended(f);
+    close_ended(f);
 }
 
 void front_h2_stream_close_all(struct front_h2 *f)

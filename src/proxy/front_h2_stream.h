@@ -45,9 +45,7 @@ void front_h2_count(struct front_h2 *f, enum reason why);
  * body go out together: pass_waiting() when nothing does. */
 void front_h2_stream_take(struct front_h2 *f, const struct h2_event *ev);
 void front_h2_stream_pass_waiting(struct front_h2 *f);
-/* After frames were taken or sent. */
-void front_h2_stream_close_ended(struct front_h2 *f);
-/* After frames were sent. */
+/* After frames were taken or sent: exchanges learn what is out, then which streams are over. */
 void front_h2_stream_tell_taken(struct front_h2 *f);
 /* Of all streams: the exchanges that run. */
 void front_h2_stream_drop(struct front_h2 *f, enum reason why);
