@@ -18,11 +18,14 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/slice.h"
 
 #define CRYPTO_RING_SLOTS     4
 #define CRYPTO_RING_PERIOD_MS (3600u * 1000)
 #define CRYPTO_RING_LOAD_MAX  16 /* keys of a file */
 #define CRYPTO_NAME_BYTES     16
+#define CRYPTO_ACCEPT_BYTES   28
+#define CRYPTO_ACCEPT_KEY_MAX 64 /* there should be 24 */
 
 /* What one key is used as: its public name, a cipher key and a MAC key, all derived from it. */
 struct crypto_key {
@@ -56,5 +59,8 @@ enum crypto_found crypto_ring_open(struct crypto_ring *r, uint64_t now_ms,
 /* Are two secrets the same? Takes as long for any text of the same length. */
 bool crypto_same(const void *a, size_t a_n, const void *b, size_t b_n);
 void crypto_wipe(void *p, size_t n);
+
+/* Sec-WebSocket-Accept for a key: base64 of SHA-1 of it and a constant (RFC 6455 4.2.2). */
+void crypto_websocket_accept(struct slice key, char accept[CRYPTO_ACCEPT_BYTES]);
 
 #endif

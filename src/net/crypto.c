@@ -289,3 +289,17 @@ enum crypto_found crypto_ring_open(struct crypto_ring *r, uint64_t now_ms,
     crypto_wipe(out, sizeof(*out));
     return CRYPTO_FOUND_NONE;
 }
+
+void crypto_websocket_accept(struct slice key, char accept[CRYPTO_ACCEPT_BYTES])
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    char text[CRYPTO_ACCEPT_KEY_MAX + sizeof(guid)];
+    uint8_t digest[EVP_MAX_MD_SIZE], base64[CRYPTO_ACCEPT_BYTES + 1];
+    unsigned n;
+    CHECK(key.n <= CRYPTO_ACCEPT_KEY_MAX);
+    memcpy(text, key.p, key.n);
+    memcpy(text + key.n, guid, strlen(guid));
+    CHECK(EVP_Digest(text, key.n + strlen(guid), digest, &n, EVP_sha1(), NULL) == 1);
+    CHECK(EVP_EncodeBlock(base64, digest, (int)n) == CRYPTO_ACCEPT_BYTES);
+    memcpy(accept, base64, CRYPTO_ACCEPT_BYTES);
+}

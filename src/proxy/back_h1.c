@@ -5,6 +5,7 @@
 #include "proxy/end_raw.h"
 #include "proxy/h1_body.h"
 #include "proxy/vouched.h"
+#include "proxy/websocket.h"
 
 struct back_h1 {
     struct endpoint ep;
@@ -180,8 +181,12 @@ static enum reason parse(struct back_h1 *b, struct slice raw)
     struct exchange *x = b->ep.x;
     struct proxy *p = x->proxy;
     head_response_init(&x->resp, p->fields, p->limits.headers);
-    return h1_parser_response(raw, &p->limits, x->req.method_id, x->req.upgrade_websocket,
-                              &x->resp);
+    enum reason why = h1_parser_response(raw, &p->limits, x->req.method_id,
+                                         x->req.upgrade_websocket, &x->resp);
+    bool ours = x->resp.upgrade_websocket && x->client.protocol.n; /* of HTTP/1.1: the client's */
+    if (why == REASON_NONE && ours && !websocket_agreed(&x->req.fields, &x->resp.fields))
+        return REASON_BAD_RESPONSE;
+    return why;
 }
 
 /* The final head, and what came behind it in the same segment. */

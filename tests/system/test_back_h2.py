@@ -27,9 +27,9 @@ def through(tenbin, origins):
     """through(script, ...) starts a target and tenbin in front of it and gives (tenbin, target, client)."""
     clients = []
 
-    def start(*scripts, text=TO_H2, names={}, **keywords):
+    def start(*scripts, text=TO_H2, **keywords):
         app = origins(*(scripts or [t.serve()]))
-        web = tenbin(text, app=app.address, **names)
+        web = tenbin(text, app=app.address)
         clients.append(H2Client(web.port(), **keywords))
         return web, app, clients[-1]
 
@@ -468,65 +468,6 @@ def test_a_target_that_is_silent_times_out_and_is_not_asked_again_on_that_connec
     assert c2.get("/").status == 200
     assert len(app.connections) == 2
     c2.close()
-
-
-TRIED = TO_H2.replace('["$app"]', '["$app", "$other"]').replace("http2,", "http2, attributes: {try_timeout: 300ms},")
-
-
-def mute(server, request):
-    """Takes requests and answers none."""
-
-
-def tried(through, origins, first, second):
-    """As through(), with two targets."""
-    other = origins(second)
-    web, app, c = through(first, text=TRIED, names={"other": other.address})
-    return web, app, other, c
-
-
-def test_a_target_that_does_not_begin_its_answer_is_left_after_try_timeout(through, origins):
-    web, silent, good, c = tried(through, origins, t.serve(mute), t.serve())
-    begin = time.monotonic()
-    assert [c.get(f"/{i}").status for i in range(4)] == [200] * 4
-    assert 0.25 < time.monotonic() - begin < 12
-    assert silent.requests and len(good.requests) == 4
-    for i in range(4):
-        assert web.log_line(path=f"/{i}")["target"] == good.address
-    assert 1 in {line["retries"] for line in web.access_log()} <= {0, 1}
-    eventually(lambda: all(r.reset == CANCEL for r in silent.requests), "the resets at the target")
-
-
-def test_when_all_are_silent_it_is_504_after_each_had_its_time(through, origins):
-    web, one, two, c = tried(through, origins, t.serve(mute), t.serve(mute))
-    begin = time.monotonic()
-    assert c.get("/").status == 504
-    assert 0.5 < time.monotonic() - begin < 3
-    line = web.log_line(path="/")
-    assert (line["reason"], line["retries"]) == ("target_timeout", 1)
-    assert c.request("POST", "/once", body=b"x").status == 504
-    assert web.log_line(path="/once")["retries"] == 0
-    eventually(lambda: [r.reset for r in one.requests + two.requests] == [CANCEL] * 3, "the resets at the targets")
-
-
-def test_a_try_that_ends_leaves_what_else_is_on_its_connection_alone(through, origins):
-    """The target that has begun a long answer does not begin another one."""
-    def busy(server, request):
-        return any(r[":path"] == "/long" for r in server.requests.values())
-
-    def answer(server, request):
-        if request[":path"] == "/long":
-            server.respond(request, body=b"first", end=False)
-        elif not busy(server, request):
-            server.respond(request, body=b"x")
-    web, one, two, c = tried(through, origins, t.serve(answer), t.serve(answer))
-    long = c.start("GET", "/long")
-    eventually(lambda: one.requests + two.requests, "the request")
-    assert [c.get(f"/{i}").status for i in range(2)] == [200, 200]
-    assert {web.log_line(path=f"/{i}")["retries"] for i in range(2)} == {0, 1}
-    holder = next(r for r in one.requests + two.requests if r[":path"] == "/long")
-    holder.server.send(holder, b" and last", end=True)
-    got = c.finish(long)
-    assert (got.status, got.body) == (200, b"first and last")
 
 
 # --- wrong targets

@@ -131,6 +131,19 @@ def test_what_comes_before_the_answer_waits_for_it(start):
         t.more()
 
 
+@pytest.mark.parametrize("line", ["", "Sec-WebSocket-Accept: ", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "twice"])
+def test_an_upgrade_that_answers_another_key_is_none(start, line):
+    def wrong(peer):
+        key = peer.read_request()["sec-websocket-key"]
+        lines = f"Sec-WebSocket-Accept: {wire.websocket_accept(key)}\r\n" * 2 if line == "twice" else line and line + "\r\n"
+        peer.send(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{lines}\r\n")
+        peer.wait_for_end()
+
+    web, app, t = start(wrong)
+    assert t.head()[0] == 502
+    web.log_line(path="/chat?x=1", status=502, reason="bad_response")
+
+
 @pytest.mark.parametrize("status", [200, 403])
 def test_a_refused_upgrade_is_an_answer(start, status):
     web, app, t = start(o.reply(o.response(b"no", f"{status} Whatever")))

@@ -51,18 +51,6 @@ static void test_a_policy_that_needs_the_nodes_zone_is_wrong_without_it(void **s
     check_rows(REPORT_ERROR, rows, ARRAY_LEN(rows));
 }
 
-static void test_cookies_cannot_bind_clients_to_other_zones(void **state)
-{
-    (void)state;
-    static const struct row rows[] = {
-        {"a", "zone_policy: local_only, stickiness: @{type: lb_cookie}", A,
-         "a target of another zone under zone_policy: local_only"},
-        {"a", "zone_policy: local_only, stickiness: @{type: app_cookie, cookie_name: c}", A,
-         "a target of another zone under zone_policy: local_only"},
-    };
-    check_rows(REPORT_ERROR, rows, ARRAY_LEN(rows));
-}
-
 static void test_zones_that_no_target_has_are_told(void **state)
 {
     (void)state;
@@ -104,7 +92,6 @@ static void test_sound_zones_are_silent(void **state)
         {"none", "zone_policy: {order: [b, a]}", A ", " B, ""},
         {"a", "zone_policy: balanced, lb_nodes: {a: 1, b: 1}", A ", " B, ""},
         {"a", "zone_policy: prefer_local, fail_open: false", A ", " B, ""},
-        {"a", "zone_policy: prefer_local, stickiness: {type: lb_cookie}", A ", " B, ""},
         {"none", "minimum_healthy: {routing: {percent: 50}}", N, ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -151,7 +138,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_policy_that_needs_the_nodes_zone_is_wrong_without_it),
-        cmocka_unit_test(test_cookies_cannot_bind_clients_to_other_zones),
         cmocka_unit_test(test_zones_that_no_target_has_are_told),
         cmocka_unit_test(test_targets_without_a_zone_are_told_where_it_matters),
         cmocka_unit_test(test_a_minimum_that_changes_nothing_is_told),
