@@ -17,7 +17,7 @@
 
 #include "base/slice.h"
 
-#define CHUNK_CLASSES 5 /* 4, 16, 64, 256 KiB, and 1 MiB for the largest heads */
+#define CHUNK_CLASSES 6 /* 1, 4, 16, 64, 256 KiB, and 1 MiB for the largest heads */
 
 struct chunk {
     struct chunk *next;
@@ -41,7 +41,7 @@ enum chunk_pressure {
     CHUNK_PRESSURE_FULL, /* 100 % used: no new exchanges */
 };
 
-/* What is read at a time under pressure: fits into the smallest chunk, with framing around it. */
+/* What is read at a time under pressure: fits into a chunk of 4 KiB, with framing around it. */
 #define CHUNK_SMALL_BYTES 3840
 
 void chunkpool_init(struct chunkpool *p, size_t budget_bytes);

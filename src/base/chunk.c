@@ -10,7 +10,12 @@
 
 static size_t class_bytes(unsigned cls)
 {
-    return (size_t)4096 << (2 * cls);
+    return (size_t)1024 << (2 * cls);
+}
+
+static size_t room_of(unsigned cls)
+{
+    return class_bytes(cls) - sizeof(struct chunk);
 }
 
 void chunkpool_init(struct chunkpool *p, size_t budget_bytes)
@@ -31,7 +36,7 @@ void chunkpool_fini(struct chunkpool *p)
 struct chunk *chunkpool_get(struct chunkpool *p, size_t n)
 {
     unsigned cls = 0;
-    while (class_bytes(cls) - sizeof(struct chunk) < n)
+    while (room_of(cls) < n)
         CHECK(++cls < CHUNK_CLASSES);
     struct chunk *c = p->free[cls];
     if (c) {
@@ -42,7 +47,7 @@ struct chunk *chunkpool_get(struct chunkpool *p, size_t n)
         CHECK(c);
     }
     p->used_bytes += class_bytes(cls);
-    *c = (struct chunk){.cls = cls, .cap = (uint32_t)(class_bytes(cls) - sizeof(*c))};
+    *c = (struct chunk){.cls = cls, .cap = (uint32_t)room_of(cls)};
     return c;
 }
 
@@ -71,11 +76,11 @@ void chunkpool_put(struct chunkpool *p, struct chunk *c)
 }
 
 /* Small leftovers get a small chunk, so that ten thousand slow readers of small answers cost
- * little. */
+ * little; but only the first one a tiny chunk: a flow may be in FLOW_IOV_MAX pieces. */
 static void append_chunk(struct chunkq *q, struct chunkpool *p, size_t n)
 {
-    size_t small = class_bytes(0) - sizeof(struct chunk);
-    struct chunk *c = chunkpool_get(p, n <= small ? small : class_bytes(1) - sizeof(*c));
+    unsigned cls = !q->tail && n <= room_of(0) ? 0 : n <= room_of(1) ? 1 : 2;
+    struct chunk *c = chunkpool_get(p, room_of(cls));
     if (q->tail)
         q->tail->next = c;
     else
