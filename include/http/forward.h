@@ -79,8 +79,8 @@ MUST_USE enum err forward_response(const struct response_head *h, const struct f
                                    char *to, size_t cap, struct forwarded *out);
 
 /* The same for a wire that frames bodies by itself, as HTTP/2 does: the fields alone, without
- * Transfer-Encoding and Connection. They point into the head, the context, and `length`, which is
- * a space of TEXT_U64_MAX octets. ERR_LIMIT when there are more than cap; fields.count +
+ * Transfer-Encoding and Connection, each with its id. They point into the head, the context, and
+ * `length`, which is a space of TEXT_U64_MAX octets. ERR_LIMIT when there are more than cap; fields.count +
  * override_count + added_count + 2 always suffice. */
 MUST_USE enum err forward_response_fields(const struct response_head *h,
                                           const struct forward_response *c, char *length,

@@ -179,7 +179,8 @@ struct h2_stream *h2_session_next_closed(struct h2_session *s);
 void h2_session_accept(struct h2_session *s, struct h2_stream *st, const struct h2_event *head);
 /* RST_STREAM with REFUSED_STREAM: the client may try again elsewhere. */
 void h2_session_refuse(struct h2_session *s, int32_t id);
-/* An interim head. Fields keep any case: they are lowered. */
+/* An interim head. Fields keep any case: they are lowered. An id, where one is set, is that of the
+ * name. */
 void h2_session_inform(struct h2_session *s, struct h2_stream *st, unsigned status,
                        const struct field *fields, uint32_t n);
 /* The final head. body: NULL when none follows, else the flow that it will come from. */

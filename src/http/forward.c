@@ -418,12 +418,17 @@ struct list_of {
     uint32_t n, cap;
 };
 
-static bool append(struct list_of *l, struct slice name, struct slice value)
+static bool append(struct list_of *l, const struct field *f)
 {
     if (l->n == l->cap)
         return false;
-    l->at[l->n++] = (struct field){.name = name, .value = value};
+    l->at[l->n++] = *f;
     return true;
+}
+
+static bool append_own(struct list_of *l, enum field_id id, struct slice value)
+{
+    return append(l, &(struct field){.name = fields_name(id), .value = value, .id = (uint8_t)id});
 }
 
 static bool append_lines(struct list_of *l, const struct response_head *h, uint64_t drop)
@@ -432,7 +437,7 @@ static bool append_lines(struct list_of *l, const struct response_head *h, uint6
         const struct field *line = &h->fields.at[i];
         if (FIELD_BIT(line->id) & drop || (h->connection_names && is_named(&h->fields, line)))
             continue;
-        if (!append(l, line->name, line->value))
+        if (!append(l, line))
             return false;
     }
     return true;
@@ -441,10 +446,10 @@ static bool append_lines(struct list_of *l, const struct response_head *h, uint6
 static bool append_overrides(struct list_of *l, const struct forward_response *c)
 {
     for (uint32_t i = 0; i < c->override_count; i++)
-        if (c->overrides[i].value.n && !append(l, c->overrides[i].name, c->overrides[i].value))
+        if (c->overrides[i].value.n && !append(l, &c->overrides[i]))
             return false;
     for (uint32_t i = 0; i < c->added_count; i++)
-        if (!append(l, c->added[i].name, c->added[i].value))
+        if (!append(l, &c->added[i]))
             return false;
     return true;
 }
@@ -454,10 +459,10 @@ static bool append_ours(struct list_of *l, const struct response_head *h,
                         const struct forward_response *c, char *length)
 {
     if (may_say_length(h, c->framing) && !keeps_length(&h->fields) &&
-        !append(l, SLICE("content-length"), slice_of(length, text_u64(length, h->content_length))))
+        !append_own(l, FIELD_CONTENT_LENGTH, slice_of(length, text_u64(length, h->content_length))))
         return false;
     if (!fields_has(&h->fields, FIELD_DATE) && !(c->override_mask & FIELD_BIT(FIELD_DATE)) &&
-        !append(l, SLICE("date"), c->date))
+        !append_own(l, FIELD_DATE, c->date))
         return false;
     return append_overrides(l, c);
 }

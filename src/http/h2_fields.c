@@ -3,24 +3,33 @@
 #include "base/check.h"
 #include "scan.h"
 
-#define FIELD_COST  32 /* RFC 9113 6.5.2 */
-#define BOMB_FACTOR 4  /* a list of that many times the limit ends the connection */
-#define FIRST_BYTES 2048
-#define FIXED_LINES 64 /* request line and framing, without what the client chose of them */
+#define FIELD_COST    32 /* RFC 9113 6.5.2 */
+#define BOMB_FACTOR   4  /* a list of that many times the limit ends the connection */
+#define FIRST_BYTES   2048
+#define FIXED_LINES   64 /* request line and framing, without what the client chose of them */
 #define UPGRADE_LINES 100
-
-void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
-                     enum h2_fields_kind kind)
-{
-    h2_fields_fini(f);
-    *f = (struct h2_fields){.pool = pool, .limits = limits, .kind = kind};
-}
 
 static void drop(struct h2_fields *f, struct chunk **c)
 {
     if (*c)
         chunkpool_put(f->pool, *c);
     *c = NULL;
+}
+
+static struct chunk *emptied(struct chunk *c)
+{
+    if (c)
+        c->end = 0;
+    return c;
+}
+
+void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
+                     enum h2_fields_kind kind)
+{
+    struct chunk *pseudo = emptied(f->pseudo), *text = emptied(f->text), *cookie = f->cookie;
+    *f = (struct h2_fields){
+        .pool = pool, .limits = limits, .kind = kind, .pseudo = pseudo, .text = text};
+    drop(f, &cookie);
 }
 
 void h2_fields_fini(struct h2_fields *f)
@@ -32,19 +41,28 @@ void h2_fields_fini(struct h2_fields *f)
 
 /* ---- text ---- */
 
-/* Room for n octets at the end of *c, which may move. */
-static char *grow(struct h2_fields *f, struct chunk **c, size_t n)
+static size_t bytes_in(const struct chunk *c)
 {
-    size_t have = *c ? (*c)->end : 0;
-    if (!*c || have + n > (*c)->cap) {
-        struct chunk *larger =
-            chunkpool_get(f->pool, have + n > FIRST_BYTES ? have + n : FIRST_BYTES);
-        if (*c) {
-            memcpy(larger->data, (*c)->data, have);
-            chunkpool_put(f->pool, *c);
-        }
-        *c = larger;
+    return c ? c->end : 0;
+}
+
+static void enlarge(struct h2_fields *f, struct chunk **c, size_t n)
+{
+    struct chunk *larger = chunkpool_get(f->pool, n > FIRST_BYTES ? n : FIRST_BYTES);
+    if (*c) {
+        larger->end = (*c)->end;
+        memcpy(larger->data, (*c)->data, larger->end);
+        chunkpool_put(f->pool, *c);
     }
+    *c = larger;
+}
+
+/* Room for n octets at the end of *c, which may move. */
+static inline char *grow(struct h2_fields *f, struct chunk **c, size_t n)
+{
+    size_t have = bytes_in(*c);
+    if (!*c || have + n > (*c)->cap)
+        enlarge(f, c, have + n);
     (*c)->end = (uint32_t)(have + n);
     return (*c)->data + have;
 }
@@ -75,11 +93,14 @@ static bool clean(struct slice v)
     unsigned seen = 0;
     if (v.n && (scan_is(v.p[0], SCAN_SPACE) || scan_is(v.p[v.n - 1], SCAN_SPACE)))
         return false;
-    return scan_text(v.p, v.p + v.n, &seen) == v.p + v.n && !(seen & SCAN_SEEN_CONTROL);
+    return scan_all(v, scan_not_text) ||
+           (scan_text(v.p, v.p + v.n, &seen) == v.p + v.n && !(seen & SCAN_SEEN_CONTROL));
 }
 
 static bool lower_token(struct slice name)
 {
+    if (name.n && scan_all(name, scan_not_lower))
+        return true;
     for (size_t i = 0; i < name.n; i++)
         if (!scan_is(name.p[i], SCAN_TOKEN) || (name.p[i] >= 'A' && name.p[i] <= 'Z'))
             return false;
@@ -92,12 +113,15 @@ static bool token(struct slice s)
     return s.n && scan_token(s.p, s.p + s.n, &odd) == s.p + s.n;
 }
 
-static bool without_blanks(struct slice s)
+/* Clean, and without white space. */
+static bool clean_word(struct slice s)
 {
+    if (s.n && scan_all(s, scan_not_visible))
+        return true;
     for (size_t i = 0; i < s.n; i++)
         if (scan_is(s.p[i], SCAN_SPACE))
             return false;
-    return s.n > 0;
+    return s.n && clean(s);
 }
 
 /* RFC 9113 8.2.2. */
@@ -140,9 +164,9 @@ static struct h2_fields_value *pseudo_of(struct h2_fields *f, struct slice name)
 static enum err add_pseudo(struct h2_fields *f, struct slice name, struct slice value)
 {
     struct h2_fields_value *v = pseudo_of(f, name);
-    if (!v || v->n || f->text || f->kind == H2_FIELDS_TRAILERS || !clean(value))
+    if (!v || v->n || bytes_in(f->text) || f->kind == H2_FIELDS_TRAILERS)
         return ERR_SYNTAX;
-    if (v == &f->authority ? value.n && !without_blanks(value) : !without_blanks(value))
+    if (!clean_word(value) && (value.n || v != &f->authority))
         return ERR_SYNTAX;
     value = slice_upto(value, v == &f->authority ? HEAD_HOST_MAX + 1 : f->limits->request_line);
     char *to = grow(f, &f->pseudo, value.n);
@@ -153,7 +177,7 @@ static enum err add_pseudo(struct h2_fields *f, struct slice name, struct slice 
 
 static bool scheme_is_ours(struct slice s)
 {
-    return slice_ieq(s, SLICE("http")) || slice_ieq(s, SLICE("https"));
+    return scan_same(s, SLICE("https")) || scan_same(s, SLICE("http"));
 }
 
 unsigned h2_fields_status(const struct h2_fields *f)
@@ -196,7 +220,7 @@ static void put_upgrade(struct h2_fields *f)
 
 static bool is_upgrade(const struct h2_fields *f)
 {
-    return slice_ieq(value_of(f, f->protocol), SLICE("websocket")) &&
+    return scan_same(value_of(f, f->protocol), SLICE("websocket")) &&
            slice_eq(value_of(f, f->method), SLICE("CONNECT"));
 }
 
@@ -211,8 +235,7 @@ static enum err put_request_line(struct h2_fields *f)
     bool connect = slice_eq(method, SLICE("CONNECT"));
     if (connect && (!path.n || f->protocol.n))
         path = authority;
-    else if (connect || (f->protocol.n && !f->upgrade) ||
-             !scheme_is_ours(value_of(f, f->scheme)))
+    else if (connect || (f->protocol.n && !f->upgrade) || !scheme_is_ours(value_of(f, f->scheme)))
         return ERR_SYNTAX;
     if (!token(method) || !path.n || (!connect && path.p[0] != '/' && path.p[0] != '*'))
         return ERR_SYNTAX;
@@ -260,15 +283,14 @@ static enum err add_host(struct h2_fields *f, struct slice name, struct slice va
 
 static size_t stored_bytes(const struct h2_fields *f)
 {
-    return (f->text ? f->text->end : 0) + (f->cookie ? f->cookie->end : 0);
+    return bytes_in(f->text) + bytes_in(f->cookie);
 }
 
 /* The gate counts without line ends; what it may pass, all line ends included, has to fit. */
 static bool fits(const struct h2_fields *f, struct slice name, struct slice value)
 {
-    return stored_bytes(f) + name.n + value.n <=
-           most_bytes(f) + 4 * (uint64_t)f->limits->headers + FIXED_LINES +
-               (f->upgrade ? UPGRADE_LINES : 0);
+    return stored_bytes(f) + name.n + value.n <= most_bytes(f) + 4 * (uint64_t)f->limits->headers +
+                                                     FIXED_LINES + (f->upgrade ? UPGRADE_LINES : 0);
 }
 
 static enum err add_field(struct h2_fields *f, struct slice name, struct slice value)
@@ -276,7 +298,7 @@ static enum err add_field(struct h2_fields *f, struct slice name, struct slice v
     enum field_id id = fields_id(name);
     if (!lower_token(name) || !clean(value) || of_the_connection(id, value))
         return ERR_SYNTAX;
-    if (f->kind != H2_FIELDS_TRAILERS && !f->text && put_first_line(f) != OK)
+    if (f->kind != H2_FIELDS_TRAILERS && !bytes_in(f->text) && put_first_line(f) != OK)
         return ERR_SYNTAX;
     if (f->upgrade && (id == FIELD_CONTENT_LENGTH || slice_eq(name, SLICE("sec-websocket-key"))))
         return ERR_SYNTAX;
@@ -339,7 +361,7 @@ enum err h2_fields_finish(struct h2_fields *f, bool end, struct slice *text, enu
 {
     *text = slice_of("", 0);
     *why = REASON_NONE;
-    if (!f->malformed && f->kind != H2_FIELDS_TRAILERS && !f->text)
+    if (!f->malformed && f->kind != H2_FIELDS_TRAILERS && !bytes_in(f->text))
         f->malformed = put_first_line(f) != OK;
     if (f->malformed)
         return ERR_SYNTAX;

@@ -11,8 +11,8 @@
  * CR, LF or NUL, white space around a value, upper case, fields of the connection, a second Host.
  * nghttp2 refuses most of it before; nothing here relies on that.
  *
- * Owner: the codec, one at a time: header blocks of a connection never interleave. Memory: chunks,
- * none between blocks. */
+ * Owner: the codec, one at a time: header blocks of a connection never interleave. Memory: chunks;
+ * those of one block serve for the next, until fini. */
 #ifndef HTTP_H2_FIELDS_H
 #define HTTP_H2_FIELDS_H
 
@@ -43,6 +43,7 @@ struct h2_fields {
     bool malformed; /* for good */
 };
 
+/* After fini, or behind another block. */
 void h2_fields_begin(struct h2_fields *f, struct chunkpool *pool, const struct limits *limits,
                      enum h2_fields_kind kind);
 /* ERR_SYNTAX: malformed, now or before. ERR_LIMIT: so far beyond all limits that the connection
@@ -53,7 +54,7 @@ MUST_USE enum err h2_fields_add(struct h2_fields *f, struct slice name, struct s
 unsigned h2_fields_status(const struct h2_fields *f);
 
 /* The text: a whole head, or the lines of trailers. end: no body follows. *why: a limit that the
- * gate cannot see any more, because what broke it was left out. Valid until fini. */
+ * gate cannot see any more, because what broke it was left out. Valid until begin or fini. */
 MUST_USE enum err h2_fields_finish(struct h2_fields *f, bool end, struct slice *text,
                                    enum reason *why);
 /* Idempotent. */

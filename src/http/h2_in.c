@@ -124,7 +124,8 @@ static void note_windows(struct h2_private *p)
     }
 }
 
-/* nghttp2 resets a stream whose window became too wide; RFC 9113 6.9.2 wants the connection ended. */
+/* nghttp2 resets a stream whose window became too wide; RFC 9113 6.9.2 wants the connection ended.
+ */
 static void check_windows(struct h2_private *p)
 {
     if (p->widest + initial_window(p) - p->initial > INT32_MAX)
@@ -308,6 +309,18 @@ static void take_payload(struct h2_private *p, struct slice *in)
     *in = slice_from(*in, n);
 }
 
+/* The usual case: header, and payload as far as it is there, in one piece. */
+static void take_frame(struct h2_private *p, struct slice *in)
+{
+    memcpy(p->hd, in->p, H2_FRAME_HD_BYTES);
+    p->hd_n = H2_FRAME_HD_BYTES;
+    begin_frame(p);
+    size_t room = in->n - H2_FRAME_HD_BYTES, n = p->left < room ? p->left : room;
+    p->left -= (uint32_t)n;
+    give(p, in->p, H2_FRAME_HD_BYTES + n);
+    *in = slice_from(*in, H2_FRAME_HD_BYTES + n);
+}
+
 /* Also a frame that nghttp2 refused ends the list it belongs to. */
 static void end_frame(struct h2_private *p)
 {
@@ -320,9 +333,11 @@ static void end_frame(struct h2_private *p)
 
 void h2_in_take(struct h2_private *p, struct slice *in)
 {
-    if (p->left == 0)
+    if (p->left == 0 && p->hd_n == 0 && in->n >= H2_FRAME_HD_BYTES)
+        take_frame(p, in);
+    else if (p->left == 0)
         take_header(p, in);
-    if (p->left)
+    else
         take_payload(p, in);
     end_frame(p);
 }

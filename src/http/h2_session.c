@@ -34,8 +34,6 @@ enum err h2_session_feed(struct h2_session *s, uint64_t now_ms, struct slice *in
     CHECK(!s->busy);
     struct h2_private *p = s->p;
     *ev = (struct h2_event){0};
-    if (!s->head_open)
-        h2_fields_fini(&p->fields);
     h2_bucket_fill(&p->resets, now_ms);
     h2_bucket_fill(&p->controls, now_ms);
     p->ev = ev;
@@ -43,6 +41,8 @@ enum err h2_session_feed(struct h2_session *s, uint64_t now_ms, struct slice *in
     while (in->n && ev->type == H2_EVENT_NONE && !s->failed)
         h2_in_take(p, in);
     s->busy = false;
+    if (ev->type == H2_EVENT_NONE && !s->head_open)
+        h2_fields_fini(&p->fields);
     return s->failed ? ERR_RESET : OK;
 }
 
@@ -316,6 +316,15 @@ struct nv_list {
     char status[3];
 };
 
+/* A name that we know need not be copied, and is in small letters. */
+static nghttp2_nv nv_of(const struct field *f)
+{
+    struct slice known = fields_name((enum field_id)f->id);
+    nghttp2_nv nv = h2_private_nv(known.n ? known : f->name, f->value);
+    nv.flags = known.n ? NGHTTP2_NV_FLAG_NO_COPY_NAME : NGHTTP2_NV_FLAG_NONE;
+    return nv;
+}
+
 static void nv_list_make(struct nv_list *l, struct chunkpool *pool, unsigned status,
                          const struct field *fields, uint32_t n)
 {
@@ -326,8 +335,9 @@ static void nv_list_make(struct nv_list *l, struct chunkpool *pool, unsigned sta
     l->store = chunkpool_get(pool, (n + 1) * sizeof(*l->at));
     l->at = (nghttp2_nv *)(void *)l->store->data;
     l->at[0] = h2_private_nv(SLICE(":status"), slice_of(l->status, sizeof(l->status)));
+    l->at[0].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
     for (uint32_t i = 0; i < n; i++)
-        l->at[i + 1] = h2_private_nv(fields[i].name, fields[i].value);
+        l->at[i + 1] = nv_of(&fields[i]);
     l->n = n + 1;
 }
 

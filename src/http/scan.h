@@ -41,6 +41,12 @@ static inline scan_block scan_load(const char *p)
     return _mm_loadu_si128((const scan_block *)(const void *)p);
 }
 
+/* 8 octets, and 8 zeros. */
+static inline scan_block scan_load_half(const char *p)
+{
+    return _mm_loadl_epi64((const scan_block *)(const void *)p);
+}
+
 static inline scan_block scan_equal(scan_block v, char c)
 {
     return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
@@ -74,6 +80,58 @@ static inline unsigned scan_not_printable(scan_block v, char least)
     return scan_bits(_mm_or_si128(low, scan_equal(v, 0x7f)));
 }
 
+/* One bit for each octet of a block that is none of these. */
+typedef unsigned (*scan_outsiders)(scan_block v);
+
+static inline unsigned scan_not_text(scan_block v) /* printable ASCII */
+{
+    return scan_not_printable(v, ' ');
+}
+
+static inline unsigned scan_not_visible(scan_block v) /* the same without the space */
+{
+    return scan_not_printable(v, '!');
+}
+
+/* Small letters, digits and `-`. */
+static inline unsigned scan_not_lower(scan_block v)
+{
+    return scan_not_plain(v) | scan_bits(scan_in_range(v, 'A', 25));
+}
+
+/* The same of 1 to 15 octets, without a look at others: read twice where they fill no block. */
+__attribute__((always_inline)) static inline unsigned scan_short(const char *p, size_t n,
+                                                                 scan_outsiders of)
+{
+    uint32_t s, t;
+    unsigned bits;
+    if (n >= 8) {
+        bits = of(_mm_unpacklo_epi64(scan_load_half(p), scan_load_half(p + n - 8)));
+        return (bits & 0xff) | bits >> 8 << (n - 8);
+    }
+    if (n >= 4) {
+        memcpy(&s, p, 4);
+        memcpy(&t, p + n - 4, 4);
+        bits = of(_mm_set1_epi64x((long long)((uint64_t)t << 32 | s)));
+        return (bits & 15) | (bits >> 4 & 15) << (n - 4);
+    }
+    bits = of(_mm_set1_epi32((uint8_t)p[0] | (uint8_t)p[n / 2] << 8 | (uint8_t)p[n - 1] << 16));
+    return (bits & 1) | (bits >> 1 & 1) << n / 2 | (bits >> 2 & 1) << (n - 1);
+}
+
+/* False also when it would be dear to tell. The last two blocks may overlap. */
+__attribute__((always_inline)) static inline bool scan_all(struct slice s, scan_outsiders of)
+{
+    if (s.n < 16)
+        return s.n == 0 || !scan_short(s.p, s.n, of);
+    for (size_t i = 0; i + 16 < s.n; i += 16)
+        if (of(scan_load(s.p + i)))
+            return false;
+    return !of(scan_load(s.p + s.n - 16));
+}
+
+#else
+#define scan_all(s, of) false
 #endif
 
 const char *scan_token_slowly(const char *p, const char *end, bool *odd);
@@ -83,51 +141,32 @@ const char *scan_text_slowly(const char *p, const char *end, unsigned *seen);
 static inline const char *scan_token(const char *p, const char *end, bool *odd)
 {
 #ifdef __SSE2__
-    if (end - p >= 16) {
+    for (; end - p >= 16; p += 16) {
         unsigned stop = scan_not_plain(scan_load(p));
         const char *at = p + __builtin_ctz(stop | 0x10000);
         if (stop && !scan_is(*at, SCAN_TOKEN))
             return at;
+        if (stop)
+            break;
     }
 #endif
     return scan_token_slowly(p, end, odd);
 }
 
-/* 4 to 15 octets at p, all of them printable ASCII? */
-static inline bool scan_short_is_printable(const char *p, size_t n)
-{
-    const uint64_t ones = 0x0101010101010101u, high = ones << 7;
-    uint64_t x, y;
-    uint32_t s, t;
-    if (n >= 8) {
-        memcpy(&x, p, 8);
-        memcpy(&y, p + n - 8, 8);
-    } else {
-        memcpy(&s, p, 4);
-        memcpy(&t, p + n - 4, 4);
-        x = (uint64_t)s << 32 | t;
-        y = x;
-    }
-    uint64_t low = (x - ones * 0x20) | (y - ones * 0x20);
-    uint64_t del = ((x ^ ones * 0x7f) - ones) | ((y ^ ones * 0x7f) - ones);
-    return !((low | del | x | y) & high); /* borrows can only make it say no */
-}
-
 /* The first CR, LF or NUL, or end. Adds to *seen what lies before it. */
 static inline const char *scan_text(const char *p, const char *end, unsigned *seen)
 {
-    if (end - p >= 4 && end - p < 16 && scan_short_is_printable(p, (size_t)(end - p)))
-        return end;
 #ifdef __SSE2__
-    for (; end - p >= 16; p += 16) {
-        unsigned stop = scan_not_printable(scan_load(p), 0x20);
-        if (!stop)
-            continue;
-        p += __builtin_ctz(stop);
-        if (*p == '\r')
-            return p;
-        break;
-    }
+    unsigned stop = 0;
+    while (end - p >= 16 && (stop = scan_not_text(scan_load(p))) == 0)
+        p += 16;
+    if (stop == 0 && p < end)
+        stop = scan_short(p, (size_t)(end - p), scan_not_text);
+    if (stop == 0)
+        return end;
+    p += __builtin_ctz(stop);
+    if (*p == '\r')
+        return p;
 #endif
     return scan_text_slowly(p, end, seen);
 }
