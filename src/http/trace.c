@@ -10,17 +10,23 @@ static char *put(char *to, const char *text, size_t n)
     return to + n;
 }
 
-/* Four octets, the first one in the highest bits, as eight digits. All eight are made at once: each
- * octet of x holds one digit's value, and those above 9 need the way from '9' to 'a' in addition.
- */
+/* Four octets, the first one in the highest bits, as eight digits, all at once: those above 9 need
+ * the way from '9' to 'a' in addition. */
 static char *put_hex4(char *to, uint32_t v)
 {
-    uint64_t x = (uint64_t)(v >> 16) << 32 | (v & 0xffff);
-    x = (x << 8 | x) & 0x00ff00ff00ff00ffu;
-    x = (x << 4 | x) & 0x0f0f0f0f0f0f0f0fu;
-    uint64_t letters = ((x + 0x0606060606060606u) >> 4) & 0x0101010101010101u;
-    x = htobe64(x + 0x3030303030303030u + letters * ('a' - '9' - 1));
-    return put(to, (const char *)&x, sizeof(x));
+    char digits[16];
+#ifdef __SSE2__
+    scan_block octets = _mm_cvtsi32_si128((int)htobe32(v)), low = _mm_set1_epi8(15);
+    scan_block x = _mm_unpacklo_epi8(_mm_and_si128(_mm_srli_epi16(octets, 4), low),
+                                     _mm_and_si128(octets, low));
+    scan_block letters = _mm_cmpgt_epi8(x, _mm_set1_epi8(9));
+    x = _mm_add_epi8(x, _mm_and_si128(letters, _mm_set1_epi8('a' - '9' - 1)));
+    _mm_storeu_si128((scan_block *)(void *)digits, _mm_add_epi8(x, _mm_set1_epi8('0')));
+#else
+    for (int i = 7; i >= 0; i--, v >>= 4)
+        digits[i] = "0123456789abcdef"[v & 15];
+#endif
+    return put(to, digits, 8);
 }
 
 static uint32_t big_endian(const uint8_t *p)
