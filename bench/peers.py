@@ -47,7 +47,7 @@ def tenbin(setup):
     if setup.kind != "tcp":
         # As the others: no X-Forwarded-For, Host as it came.
         listener += ("    attributes: {xff_header_processing: preserve,"
-                     " preserve_host_header: true}\n")
+                     " preserve_host_header: true, idle_timeout: 600s}\n")
     log = f"access_log: {{path: {setup.log_path}, format: json}}\n" if setup.log else ""
     targets = ", ".join(f'"{target}"' for target in setup.targets)
     config = setup.file("tenbin.yaml", f"""\
@@ -144,7 +144,7 @@ def nginx(setup):
 HAPROXY = """\
 global
   nbthread 1
-  maxconn 4096
+  maxconn 6144
   tune.bufsize %(bufsize)d
   tune.pipesize 524288
   tune.h2.max-concurrent-streams 256
