@@ -531,6 +531,7 @@ struct config_autoshift {
     uint32_t window_ms;
     uint32_t windows;
     uint32_t minimum_requests; /* of a zone in a window */
+    uint64_t slow_ms; /* quicker answers are never slow; or CONFIG_NONE: times are not compared */
     uint32_t for_ms;
 };
 

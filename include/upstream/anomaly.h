@@ -31,8 +31,9 @@ struct anomaly {
 
 /* One more round of it. */
 void anomaly_add(struct anomaly *a, uint64_t requests, uint64_t failures);
-/* Judges n targets, all of them healthy and of one group, by what was added. scratch: n long. */
-void anomaly_judge(struct anomaly *const *all, size_t n, double *scratch);
+/* Judges n targets, all of them healthy and of one group, by what was added. points: over the
+ * median, ANOMALY_POINTS for failures. scratch: n long. */
+void anomaly_judge(struct anomaly *const *all, size_t n, double points, double *scratch);
 /* The share of its weight that a target with this one gets next: halved round by round to the
  * least that still observes, then doubled back to all. */
 uint16_t anomaly_share(uint16_t share, bool anomalous);

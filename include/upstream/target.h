@@ -38,6 +38,7 @@ struct target_local {
     struct counter connect_errors;
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
+    struct counter silent; /* requests that were not answered in time */
     struct tls_resume resume; /* only this worker looks at it */
     struct list dialing;      /* of struct link that leases may wait for together */
     uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
@@ -49,6 +50,11 @@ void target_count_response(struct target_local *l, uint64_t us);
 /* What the workers have counted; a connection that did not come about is a request that failed. */
 struct target_counts {
     uint64_t requests, failures; /* failures: 5xx and connections that did not come about */
+};
+
+/* Their last digits, so to say: only differences mean something. */
+struct target_answers {
+    uint32_t by_time[TARGET_BUCKETS];
 };
 
 /* How it does beside its peers; see upstream/mitigation.h. */
@@ -87,6 +93,7 @@ struct target {
     struct ejection ejection;    /* the same; the ejector's */
     struct oddity oddity;        /* the same */
     struct target_counts window; /* the same; up to autoshift's last window */
+    struct target_answers answers; /* the same */
     _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
     struct departure *departure; /* the same; NULL: the newest snapshot names it */
     struct group_news *news;     /* of all groups of that name; as long as the target */
@@ -152,5 +159,10 @@ uint64_t target_requests(const struct target *t);
 
 /* What was counted since `seen`, which becomes now. Failures are never more than requests. */
 struct target_counts target_count_since(const struct target *t, struct target_counts *seen);
+
+/* Adds the answers since `seen`, which becomes now, to those in `to`, by their time; no answer in
+ * time counts as the slowest. */
+void target_answers_since(const struct target *t, struct target_answers *seen,
+                          uint64_t to[TARGET_BUCKETS]);
 
 #endif

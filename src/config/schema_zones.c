@@ -233,7 +233,7 @@ const struct schema_key schema_zones_autoshift_keys[] = {
      .type = SCHEMA_WORD,
      .def = "off",
      .words = autoshift_modes,
-     .meaning = "on: a zone that fails while the others do not is shifted away for a while "
+     .meaning = "on: a zone that fails or is slow while the others do not is shifted away for a while "
                 "(practice: not built yet)",
      SCHEMA_AT(config_autoshift, mode)},
     {.name = "window",
@@ -257,6 +257,15 @@ const struct schema_key schema_zones_autoshift_keys[] = {
      .max = 1000000000,
      .meaning = "in a zone in a window; with fewer it is not compared",
      SCHEMA_AT(config_autoshift, minimum_requests)},
+    {.name = "slow",
+     .type = SCHEMA_DURATION,
+     .none = true,
+     .def = "100ms",
+     .min = 1,
+     .max = 10000,
+     .meaning = "a zone whose p99 is over this and twice that of the others is shifted too; none: "
+                "times do not matter",
+     SCHEMA_AT(config_autoshift, slow_ms)},
     {.name = "for",
      .type = SCHEMA_DURATION,
      .def = "30m",

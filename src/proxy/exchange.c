@@ -564,6 +564,8 @@ void exchange_timeout(struct exchange *x)
     enum reason why = late ? REASON_DEADLINE_EXCEEDED : guilty(x);
     if (x->back && (why == REASON_TARGET_TIMEOUT || why == REASON_TARGET_BODY_TIMEOUT))
         lease_failed(&x->lease);
+    if (x->back && why == REASON_TARGET_TIMEOUT)
+        counter_add(&x->lease.target->local[x->proxy->worker].silent, 1);
     if (x->head_given || x->raw) {
         abort_with(x, why, END_TIMEOUT);
         return;

@@ -63,23 +63,23 @@ static bool unlikely(const struct anomaly *a, const struct anomaly *base)
     return over * over > SIGMAS_SQ * variance;
 }
 
-static bool judge(const struct anomaly *a, const struct baseline *base)
+static bool judge(const struct anomaly *a, const struct baseline *base, double points)
 {
     if (a->requests < 1 || base->sum.requests < ANOMALY_REQUESTS_MIN)
         return false;
-    if (rate(a) - base->median < ANOMALY_POINTS)
+    if (rate(a) - base->median < points)
         return false;
     return a->anomalous || (a->requests >= ANOMALY_REQUESTS_MIN &&
                             a->failures >= ANOMALY_FAILURES_MIN && unlikely(a, &base->sum));
 }
 
-void anomaly_judge(struct anomaly *const *all, size_t n, double *scratch)
+void anomaly_judge(struct anomaly *const *all, size_t n, double points, double *scratch)
 {
     struct baseline base = {0};
     if (n >= ANOMALY_TARGETS_MIN)
         base = draw(all, n, scratch);
     for (size_t i = 0; i < n; i++)
-        all[i]->anomalous = judge(all[i], &base);
+        all[i]->anomalous = judge(all[i], &base, points);
 }
 
 uint16_t anomaly_share(uint16_t share, bool anomalous)

@@ -9,18 +9,18 @@
 
 struct window {
     struct group_zone *names; /* of all groups, each once */
-    struct grey_zone *zones;
+    struct grey_window grey;
     struct grey_count *group; /* the one that is looked at */
-    size_t n;
+    struct grey_latency *times; /* the same */
 };
 
 static size_t find_or_add(struct window *w, const struct group_zone *z)
 {
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = 0; i < w->grey.n; i++)
         if (w->names[i].id == z->id)
             return i;
-    w->names[w->n] = *z;
-    return w->n++;
+    w->names[w->grey.n] = *z;
+    return w->grey.n++;
 }
 
 static void *array(size_t n, size_t size)
@@ -35,8 +35,11 @@ static void window_init(struct window *w, const struct group *groups, size_t gro
     size_t most = 0;
     for (size_t i = 0; i < groups_n; i++)
         most += groups[i].zones.n;
-    *w = (struct window){array(most, sizeof(*w->names)), array(most, sizeof(*w->zones)),
-                         array(most, sizeof(*w->group)), 0};
+    *w = (struct window){.names = array(most, sizeof(*w->names)),
+                         .grey.failures = array(most, sizeof(*w->grey.failures)),
+                         .grey.slowness = array(most, sizeof(*w->grey.slowness)),
+                         .group = array(most, sizeof(*w->group)),
+                         .times = array(most, sizeof(*w->times))};
     for (size_t i = 0; i < groups_n; i++)
         for (size_t j = 0; j < groups[i].zones.n; j++)
             if (groups[i].zones.all[j].name.n)
@@ -45,56 +48,79 @@ static void window_init(struct window *w, const struct group *groups, size_t gro
 
 static void window_fini(struct window *w)
 {
+    free(w->times);
     free(w->group);
-    free(w->zones);
+    free(w->grey.slowness);
+    free(w->grey.failures);
     free(w->names);
+}
+
+/* The zone's place in the window, or GREY_NONE where it says nothing. */
+static size_t place_of(struct window *w, const struct group *g, const struct member *m)
+{
+    if (!g->used || m->zone.n == 0 || g->zones.n == 0)
+        return GREY_NONE;
+    return find_or_add(w, &g->zones.all[m->zone_at]);
 }
 
 /* Every target is read, so that none brings old counts into a later window. */
 static void count_group(struct window *w, const struct group *g)
 {
-    memset(w->group, 0, w->n * sizeof(*w->group));
+    uint64_t nowhere[TARGET_BUCKETS] = {0};
+    memset(w->group, 0, w->grey.n * sizeof(*w->group));
+    memset(w->times, 0, w->grey.n * sizeof(*w->times));
     for (size_t i = 0; i < g->members_n; i++) {
-        const struct member *m = &g->members[i];
-        struct target_counts c = target_count_since(m->target, &m->target->window);
-        if (!g->used || m->zone.n == 0 || g->zones.n == 0)
+        struct target *t = g->members[i].target;
+        size_t at = place_of(w, g, &g->members[i]);
+        struct target_counts c = target_count_since(t, &t->window);
+        target_answers_since(t, &t->answers, at == GREY_NONE ? nowhere : w->times[at].answers);
+        if (at == GREY_NONE)
             continue;
-        struct grey_count *to = &w->group[find_or_add(w, &g->zones.all[m->zone_at])];
-        to->requests += c.requests;
-        to->failures += c.failures;
+        w->group[at].all += c.requests;
+        w->group[at].bad += c.failures;
     }
-    grey_add(w->zones, w->group, w->n);
+}
+
+static void add_group(const struct autoshift *a, struct window *w, const struct group *g)
+{
+    count_group(w, g);
+    grey_add(w->grey.failures, w->group, w->grey.n, &grey_failures);
+    if (a->rule.slow_ms == CONFIG_NONE)
+        return;
+    grey_latency_count(w->times, w->grey.n, a->rule.minimum_requests, a->rule.slow_ms * 1000,
+                       w->group);
+    grey_add(w->grey.slowness, w->group, w->grey.n, &grey_slowness);
 }
 
 static void count(const struct autoshift *a, struct window *w)
 {
     window_init(w, a->groups, a->groups_n);
     for (size_t i = 0; i < a->groups_n; i++)
-        count_group(w, &a->groups[i]);
+        add_group(a, w, &a->groups[i]);
 }
 
 /* ---- what follows ---- */
 
 static double percent(const struct grey_count *c)
 {
-    return c->requests ? 100.0 * (double)c->failures / (double)c->requests : 0;
+    return c->all ? 100.0 * (double)c->bad / (double)c->all : 0;
 }
 
-static void give_reason(const struct autoshift *a, const struct window *w, size_t grey,
+static void give_reason(const struct autoshift *a, const struct window *w, struct grey_verdict v,
                         struct strbuf *to)
 {
-    const struct grey_count *own = &w->zones[grey].compared;
+    const struct grey_zone *zones = v.slow ? w->grey.slowness : w->grey.failures;
+    const struct grey_count *own = &zones[v.zone].compared;
     struct grey_count others = {0};
-    for (size_t i = 0; i < w->n; i++)
-        if (i != grey) {
-            others.requests += w->zones[i].compared.requests;
-            others.failures += w->zones[i].compared.failures;
+    for (size_t i = 0; i < w->grey.n; i++)
+        if (i != v.zone) {
+            others.all += zones[i].compared.all;
+            others.bad += zones[i].compared.bad;
         }
-    strbuf_printf(to,
-                  "%.0f %% of %llu requests failed, of the other zones' %llu %.0f %% (window %u "
-                  "of %g s in a row)",
-                  percent(own), (unsigned long long)own->requests,
-                  (unsigned long long)others.requests, percent(&others), a->run.windows,
+    strbuf_printf(to, "%.*f %% of %llu ", v.slow, percent(own), (unsigned long long)own->all);
+    strbuf_str(to, v.slow ? "answers took over twice the usual p99" : "requests failed");
+    strbuf_printf(to, ", of the other zones' %llu %.*f %% (window %u of %g s in a row)",
+                  (unsigned long long)others.all, v.slow, percent(&others), a->run.windows,
                   a->rule.window_ms / 1000.);
 }
 
@@ -117,12 +143,12 @@ static void shift(struct autoshift *a, struct slice zone, struct slice reason, b
 }
 
 /* first: of those in a row that are enough. What keeps it back is said once. */
-static void act(struct autoshift *a, const struct window *w, size_t grey, bool first)
+static void act(struct autoshift *a, const struct window *w, struct grey_verdict v, bool first)
 {
-    const struct group_zone *z = &w->names[grey];
+    const struct group_zone *z = &w->names[v.zone];
     struct strbuf reason;
     strbuf_init(&reason);
-    give_reason(a, w, grey, &reason);
+    give_reason(a, w, v, &reason);
     if (!shift_is_held(a->shifts, z->name))
         shift(a, z->name, strbuf_get(&reason), first);
     else if (first)
@@ -145,12 +171,12 @@ static void look(struct task *t)
     if (a->rule.mode == CONFIG_AUTOSHIFT_OFF)
         return;
     count(a, &w);
-    size_t grey = GREY_NONE;
+    struct grey_verdict v = {.zone = GREY_NONE};
     if (a->shifts->n == 0)
-        grey = grey_judge(w.zones, w.n, a->rule.minimum_requests);
-    unsigned windows = grey_note(&a->run, grey == GREY_NONE ? 0 : w.names[grey].id);
+        v = grey_judge(&w.grey, a->rule.minimum_requests);
+    unsigned windows = grey_note(&a->run, v.zone == GREY_NONE ? 0 : w.names[v.zone].id);
     if (windows >= a->rule.windows)
-        act(a, &w, grey, windows == a->rule.windows);
+        act(a, &w, v, windows == a->rule.windows);
     window_fini(&w);
     begin_window(a);
 }

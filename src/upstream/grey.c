@@ -4,34 +4,38 @@
 
 #include "base/check.h"
 
-static bool is_clean(const struct grey_count *c)
+const struct grey_rule grey_failures = {ANOMALY_POINTS, 0};
+const struct grey_rule grey_slowness = {0.01, ANOMALY_FAILURES_MIN - 1};
+
+static bool is_clean(const struct grey_count *c, const struct grey_rule *r)
 {
-    return (double)c->failures <= (double)c->requests * GREY_POINTS;
+    return c->bad <= r->stray || (double)c->bad <= (double)c->all * r->points;
 }
 
 /* ---- one group ---- */
 
-static bool speaks_of_zones(const struct grey_count *group, size_t n)
+static bool speaks_of_zones(const struct grey_count *group, size_t n, const struct grey_rule *r)
 {
-    size_t asked = 0, failing = 0;
+    size_t asked = 0, bad = 0;
     for (size_t i = 0; i < n; i++) {
-        asked += group[i].requests > 0;
-        failing += !is_clean(&group[i]);
+        asked += group[i].all > 0;
+        bad += !is_clean(&group[i], r);
     }
-    return asked >= ANOMALY_TARGETS_MIN && failing <= 1;
+    return asked >= ANOMALY_TARGETS_MIN && bad <= 1;
 }
 
 static void sum(struct grey_count *to, const struct grey_count *c)
 {
-    to->requests += c->requests;
-    to->failures += c->failures;
+    to->all += c->all;
+    to->bad += c->bad;
 }
 
-void grey_add(struct grey_zone *zones, const struct grey_count *group, size_t n)
+void grey_add(struct grey_zone *zones, const struct grey_count *group, size_t n,
+              const struct grey_rule *r)
 {
-    bool speaks = speaks_of_zones(group, n);
+    bool speaks = speaks_of_zones(group, n, r);
     for (size_t i = 0; i < n; i++) {
-        sum(&zones[i].all, &group[i]);
+        sum(&zones[i].sum, &group[i]);
         if (speaks)
             sum(&zones[i].compared, &group[i]);
     }
@@ -39,20 +43,26 @@ void grey_add(struct grey_zone *zones, const struct grey_count *group, size_t n)
 
 /* ---- all of them ---- */
 
+/* What anomaly_judge() works on. */
+struct field {
+    struct anomaly *each, **taken;
+    double *scratch;
+};
+
 /* The only one of the zones that stands out. */
-static size_t stands_out(const struct grey_zone *zones, size_t n, uint64_t minimum,
-                         struct anomaly *each, struct anomaly **taken, double *scratch)
+static size_t pick_out(const struct grey_zone *zones, size_t n, uint64_t minimum, double points,
+                       struct field *f)
 {
     size_t taken_n = 0, found = GREY_NONE;
     for (size_t i = 0; i < n; i++) {
         const struct grey_count *c = &zones[i].compared;
-        each[i] = (struct anomaly){.requests = (double)c->requests, .failures = (double)c->failures};
-        if (c->requests >= minimum)
-            taken[taken_n++] = &each[i];
+        f->each[i] = (struct anomaly){.requests = (double)c->all, .failures = (double)c->bad};
+        if (c->all >= minimum)
+            f->taken[taken_n++] = &f->each[i];
     }
-    anomaly_judge(taken, taken_n, scratch);
+    anomaly_judge(f->taken, taken_n, points, f->scratch);
     for (size_t i = 0; i < n; i++) {
-        if (!each[i].anomalous)
+        if (!f->each[i].anomalous)
             continue;
         if (found != GREY_NONE)
             return GREY_NONE;
@@ -61,24 +71,36 @@ static size_t stands_out(const struct grey_zone *zones, size_t n, uint64_t minim
     return found;
 }
 
-static bool others_are_clean(const struct grey_zone *zones, size_t n, size_t grey)
+static size_t stands_out(const struct grey_zone *zones, size_t n, uint64_t minimum,
+                         const struct grey_rule *r)
 {
-    for (size_t i = 0; i < n; i++)
-        if (i != grey && !is_clean(&zones[i].all))
+    struct field f = {calloc(n + 1, sizeof(*f.each)), calloc(n + 1, sizeof(*f.taken)),
+                      calloc(n + 1, sizeof(*f.scratch))};
+    CHECK(f.each && f.taken && f.scratch);
+    size_t found = pick_out(zones, n, minimum, r->points, &f);
+    free(f.scratch);
+    free(f.taken);
+    free(f.each);
+    return found;
+}
+
+static bool others_are_clean(const struct grey_window *w, size_t grey)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (i != grey && !(is_clean(&w->failures[i].sum, &grey_failures) &&
+                           is_clean(&w->slowness[i].sum, &grey_slowness)))
             return false;
     return true;
 }
 
-size_t grey_judge(const struct grey_zone *zones, size_t n, uint64_t minimum_requests)
+struct grey_verdict grey_judge(const struct grey_window *w, uint64_t minimum)
 {
-    struct anomaly *each = calloc(n + 1, sizeof(*each)), **taken = calloc(n + 1, sizeof(*taken));
-    double *scratch = calloc(n + 1, sizeof(*scratch));
-    CHECK(each && taken && scratch);
-    size_t grey = stands_out(zones, n, minimum_requests, each, taken, scratch);
-    free(scratch);
-    free(taken);
-    free(each);
-    return grey != GREY_NONE && others_are_clean(zones, n, grey) ? grey : GREY_NONE;
+    struct grey_verdict v = {stands_out(w->failures, w->n, minimum, &grey_failures), false};
+    if (v.zone == GREY_NONE)
+        v = (struct grey_verdict){stands_out(w->slowness, w->n, minimum, &grey_slowness), true};
+    if (v.zone == GREY_NONE || !others_are_clean(w, v.zone))
+        return (struct grey_verdict){GREY_NONE, false};
+    return v;
 }
 
 unsigned grey_note(struct grey_run *r, uint64_t zone)

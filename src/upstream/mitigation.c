@@ -26,7 +26,7 @@ static void judge(const struct group *g)
         else
             a->anomalous = false;
     }
-    anomaly_judge(all, n, scratch);
+    anomaly_judge(all, n, ANOMALY_POINTS, scratch);
     free(scratch);
     free(all);
 }

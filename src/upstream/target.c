@@ -130,3 +130,25 @@ struct target_counts target_count_since(const struct target *t, struct target_co
         since.failures = since.requests;
     return since;
 }
+
+static uint32_t answers_of(const struct target *t, unsigned bucket)
+{
+    uint64_t sum = 0;
+    for (unsigned w = 0; w < t->workers; w++) {
+        const struct target_local *l = &t->local[w];
+        sum += counter_get(&l->responses[bucket]);
+        if (bucket == TARGET_BUCKETS - 1)
+            sum += counter_get(&l->silent);
+    }
+    return (uint32_t)sum;
+}
+
+void target_answers_since(const struct target *t, struct target_answers *seen,
+                          uint64_t to[TARGET_BUCKETS])
+{
+    for (unsigned i = 0; i < TARGET_BUCKETS; i++) {
+        uint32_t now = answers_of(t, i);
+        to[i] += now - seen->by_time[i];
+        seen->by_time[i] = now;
+    }
+}

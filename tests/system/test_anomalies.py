@@ -1,5 +1,7 @@
 """Targets that do badly beside their peers are found out, whatever their health checks say."""
 
+import time
+
 import origin as o
 from lb import eventually
 
@@ -13,10 +15,11 @@ target_groups:
 
 class Moody:
     def __init__(self, name):
-        self.name, self.status = name, "200 OK"
+        self.name, self.status, self.thinks = name, "200 OK", 0
 
     def __call__(self, peer):
         while peer.read_request():
+            time.sleep(self.thinks)
             peer.send(o.response(self.name, self.status))
 
 

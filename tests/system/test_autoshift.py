@@ -14,6 +14,7 @@ from test_operations import operated, restarted, shares  # noqa: F401
 pytestmark = pytest.mark.tsan
 
 AUTOSHIFT = "autoshift: {mode: on, window: 1s, windows: 2, minimum_requests: 10, for: %s}\n"
+SLOW = "autoshift: {mode: on, window: 2s, windows: 2, minimum_requests: 10%s}\n"
 TEXT = """
 state_dir: $dir
 listeners:
@@ -25,11 +26,11 @@ target_groups:
 
 
 class Traffic:
-    """A client that asks again and again."""
+    """Clients that ask again and again."""
 
-    def __init__(self, lb):
+    def __init__(self, lb, clients=1):
         self.lb, self.statuses, self.over = lb, [], threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
 
     def run(self):
         client = self.lb.connect()
@@ -38,22 +39,24 @@ class Traffic:
             time.sleep(0.005)
 
     def __enter__(self):
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
         return self
 
     def __exit__(self, *_):
         self.over.set()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
+        for thread in self.threads:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 @pytest.fixture
 def zones(operated, origins):  # noqa: F811
     """zones(...) gives a tenbin with a target in each of three zones, its operator, and their moods."""
-    def start(lasts="30m", retries=0, **refusing):
+    def start(lasts="30m", retries=0, rule=AUTOSHIFT, **refusing):
         moods = {zone: Moody(zone) for zone in "abc"}
         names = {zone: origins(mood).address for zone, mood in moods.items()} | refusing
-        lb, operator = operated(AUTOSHIFT % lasts + TEXT % retries, **names)
+        lb, operator = operated(rule % lasts + TEXT % retries, **names)
         return lb, operator, moods
     return start
 
@@ -105,6 +108,31 @@ def test_a_fault_of_all_zones_shifts_nothing(zones):
     with Traffic(lb) as traffic:
         windows_pass(lb, 6)
     assert set(traffic.statuses) == {500} and len(traffic.statuses) > 180
+    assert shifts(lb) == [] and "autoshift" not in lb.stderr()
+
+
+def test_a_zone_that_is_slow_is_shifted_and_answers_are_quick_again(zones):
+    lb, _, moods = zones("", rule=SLOW)
+    with Traffic(lb, 12) as traffic:
+        eventually(lambda: len(traffic.statuses) > 300, "quick answers", 20)
+        assert shifts(lb) == []
+        moods["c"].thinks = 0.7  # of the others on a busy machine 250 ms would still pass
+        eventually(lambda: shifts(lb) == [("c", "autoshift")], "the shift", 60)
+        lb.says(r"zone c is shifted away for 1800 s by autoshift: \d+\.\d % of \d+ answers took over twice the usual p99",
+                r"audit: zone shift c by autoshift: ok")
+        moods["c"].thinks = 5
+        assert shares(lb, 20) == [200] * 20
+    assert set(traffic.statuses) == {200}
+
+
+@pytest.mark.parametrize("slow_zones, more", [("abc", ""), ("c", ", slow: none")])
+def test_what_is_slow_everywhere_or_does_not_matter_shifts_nothing(zones, slow_zones, more):
+    lb, _, moods = zones(more, rule=SLOW)
+    for zone in slow_zones:
+        moods[zone].thinks = 0.5
+    with Traffic(lb, 12) as traffic:
+        windows_pass(lb, 9)
+    assert len(traffic.statuses) > 60
     assert shifts(lb) == [] and "autoshift" not in lb.stderr()
 
 

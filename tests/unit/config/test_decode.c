@@ -98,6 +98,8 @@ static void test_settings_of_the_process_are_checked(void **state)
         {"autoshift: {windows: @101}", "out of range"},
         {"autoshift: {minimum_requests: @9}", "from 10 to 1000000000; default 50"},
         {"autoshift: {minimum_requests: @1000000001}", "out of range"},
+        {"autoshift: {slow: @0s}", "or none; default 100ms"},
+        {"autoshift: {slow: @10001ms}", "out of range"},
         {"autoshift: {for: @999ms}", "default 30m"},
         {"autoshift: {for: @259200001ms}", "out of range"},
         {"autoshift: @{mode: on}", "compares 3 zones at least, and no group has"},

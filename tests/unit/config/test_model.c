@@ -694,6 +694,7 @@ static void check_autoshift(const char *yaml, struct config_autoshift want)
     assert_int_equal(a->window_ms, want.window_ms);
     assert_int_equal(a->windows, want.windows);
     assert_int_equal(a->minimum_requests, want.minimum_requests);
+    assert_int_equal(a->slow_ms, want.slow_ms);
     assert_int_equal(a->for_ms, want.for_ms);
     unload(&l);
     free(text);
@@ -703,17 +704,23 @@ static void test_autoshift_reaches_the_model_and_is_off_by_default(void **state)
 {
     (void)state;
     struct config_autoshift want = {
-        .window_ms = 10000, .windows = 3, .minimum_requests = 50, .for_ms = 1800000};
+        .window_ms = 10000, .windows = 3, .minimum_requests = 50, .slow_ms = 100, .for_ms = 1800000};
     check_autoshift("", want);
     check_autoshift("autoshift: {mode: off}\n", want);
     want = (struct config_autoshift){
-        .window_ms = 1000, .windows = 1, .minimum_requests = 10, .for_ms = 1000};
-    check_autoshift("autoshift: {window: 1s, windows: 1, minimum_requests: 10, for: 1s}\n", want);
+        .window_ms = 1000, .windows = 1, .minimum_requests = 10, .slow_ms = 1, .for_ms = 1000};
+    check_autoshift("autoshift: {window: 1s, windows: 1, minimum_requests: 10, slow: 1ms, for: 1s}\n",
+                    want);
+    want.slow_ms = CONFIG_NONE;
+    check_autoshift(
+        "autoshift: {window: 1s, windows: 1, minimum_requests: 10, slow: none, for: 1s}\n", want);
     want = (struct config_autoshift){.window_ms = 3600000,
                                      .windows = 100,
                                      .minimum_requests = 1000000000,
+                                     .slow_ms = 10000,
                                      .for_ms = 259200000};
-    check_autoshift("autoshift: {window: 1h, windows: 100, minimum_requests: 1000000000, for: 72h}\n",
+    check_autoshift("autoshift: {window: 1h, windows: 100, minimum_requests: 1000000000, slow: 10s, "
+                    "for: 72h}\n",
                     want);
 }
 

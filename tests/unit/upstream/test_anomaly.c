@@ -43,7 +43,7 @@ static void check_rows(const struct row *rows, size_t rows_n)
         size_t n = parse(rows[r].targets, targets);
         for (size_t i = 0; i < n; i++)
             all[i] = &targets[i];
-        anomaly_judge(all, n, scratch);
+        anomaly_judge(all, n, ANOMALY_POINTS, scratch);
         for (size_t i = 0; i < n; i++)
             got[i] = targets[i].anomalous ? 'a' : 'n';
         if (!slice_eq(slice_str(got), slice_str(rows[r].verdict)))

@@ -47,6 +47,7 @@ static void adopt(struct fixture *f, enum config_autoshift_mode mode)
                                     .window_ms = 10000,
                                     .windows = WINDOWS,
                                     .minimum_requests = 50,
+                                    .slow_ms = 100,
                                     .for_ms = FOR_S * 1000};
     autoshift_adopt(&f->autoshift, &rule, f->world.snapshot->groups, f->world.snapshot->groups_n);
 }
@@ -83,6 +84,22 @@ static void window(struct fixture *f, unsigned a, unsigned b, unsigned c)
         counter_add(&counts(f, i)->codes[5], failures[i]);
     }
     f->autoshift.task.run(&f->autoshift.task);
+}
+
+/* One without failures; so many of each zone's 100 answers take 300 ms, the rest 2 ms. */
+static void slow_window(struct fixture *f, unsigned a, unsigned b, unsigned c)
+{
+    unsigned slow[] = {a, b, c};
+    for (size_t i = 0; i < 3; i++)
+        for (unsigned n = 0; n < 100; n++)
+            target_count_response(counts(f, i), n < slow[i] ? 300000 : 2000);
+    window(f, 0, 0, 0);
+}
+
+static void slow_windows(struct fixture *f, unsigned n, unsigned a, unsigned b, unsigned c)
+{
+    while (n-- > 0)
+        slow_window(f, a, b, c);
 }
 
 static void windows(struct fixture *f, unsigned n, unsigned a, unsigned b, unsigned c)
@@ -133,6 +150,75 @@ static void test_a_grey_zone_is_shifted_after_so_many_windows_for_so_long(void *
     assert_non_null(strstr(f.shifts.all[0].reason, "40 % of 100 requests failed"));
     assert_int_equal(f.changes, 1);
     pass_time(&f, FOR_S);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_a_slow_zone_is_shifted_too_and_the_reason_says_so(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    slow_windows(&f, WINDOWS - 1, 0, 1, 20);
+    assert_int_equal(f.shifts.n, 0);
+    slow_window(&f, 0, 1, 20);
+    assert_true(shifted(&f, "c"));
+    assert_non_null(strstr(f.shifts.all[0].reason,
+                           "20.0 % of 100 answers took over twice the usual p99, of the other "
+                           "zones' 200 0.5 % (window 3 of 10 s in a row)"));
+    end(&f);
+}
+
+static void test_answers_that_do_not_come_are_the_slowest(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    for (int i = 0; i < WINDOWS; i++) {
+        counter_add(&counts(&f, 0)->silent, 30);
+        slow_window(&f, 0, 0, 0);
+    }
+    assert_true(shifted(&f, "a"));
+    end(&f);
+}
+
+static void test_what_is_slow_everywhere_or_wobbles_shifts_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    slow_windows(&f, 2 * WINDOWS, 60, 60, 60);
+    slow_windows(&f, 2 * WINDOWS, 60, 60, 0);
+    for (int i = 0; i < 3; i++) {
+        slow_windows(&f, WINDOWS - 1, 20, 0, 0);
+        slow_window(&f, 1, 0, 0);
+    }
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_slow_none_compares_no_times(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    f.autoshift.rule.slow_ms = CONFIG_NONE;
+    slow_windows(&f, 2 * WINDOWS, 0, 0, 90);
+    assert_int_equal(f.shifts.n, 0);
+    windows(&f, WINDOWS, 0, 0, 40);
+    assert_true(shifted(&f, "c"));
+    end(&f);
+}
+
+static void test_failures_of_one_and_slowness_of_another_shift_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    for (int i = 0; i < 2 * WINDOWS; i++) {
+        counter_add(&counts(&f, 0)->codes[5], 30);
+        slow_window(&f, 0, 40, 0);
+    }
     assert_int_equal(f.shifts.n, 0);
     end(&f);
 }
@@ -270,6 +356,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_grey_zone_is_shifted_after_so_many_windows_for_so_long),
+        cmocka_unit_test(test_a_slow_zone_is_shifted_too_and_the_reason_says_so),
+        cmocka_unit_test(test_answers_that_do_not_come_are_the_slowest),
+        cmocka_unit_test(test_what_is_slow_everywhere_or_wobbles_shifts_nothing),
+        cmocka_unit_test(test_slow_none_compares_no_times),
+        cmocka_unit_test(test_failures_of_one_and_slowness_of_another_shift_nothing),
         cmocka_unit_test(test_a_window_without_it_begins_the_count_again),
         cmocka_unit_test(test_connections_that_fail_count_without_any_request),
         cmocka_unit_test(test_a_fault_of_all_or_of_two_shifts_nothing),

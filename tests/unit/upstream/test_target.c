@@ -73,6 +73,33 @@ static void test_sums_go_over_all_workers(void **state)
     target_free(t);
 }
 
+static void test_answers_are_counted_by_their_time_since_the_last_look(void **state)
+{
+    (void)state;
+    struct target *t = make(2);
+    struct target_answers seen = {0};
+    uint64_t got[TARGET_BUCKETS] = {0};
+    counter_add(&t->local[0].responses[1], UINT32_MAX); /* what is kept of it goes round */
+    target_answers_since(t, &seen, got);
+    assert_int_equal(got[1], UINT32_MAX);
+    memset(got, 0, sizeof(got));
+    got[0] = 7;
+    target_count_response(&t->local[0], 1000);
+    target_count_response(&t->local[0], 1001);
+    target_count_response(&t->local[1], 2500);
+    target_count_response(&t->local[1], 10000001);
+    counter_add(&t->local[1].silent, 2);
+    target_answers_since(t, &seen, got);
+    assert_int_equal(got[0], 8); /* added to what was there */
+    assert_int_equal(got[1], 2);
+    assert_int_equal(got[TARGET_BUCKETS - 1], 3);
+    memset(got, 0, sizeof(got));
+    target_answers_since(t, &seen, got);
+    for (unsigned i = 0; i < TARGET_BUCKETS; i++)
+        assert_int_equal(got[i], 0);
+    target_free(t);
+}
+
 static void test_a_target_is_busy_while_any_worker_holds_it(void **state)
 {
     (void)state;
@@ -96,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_a_target_keeps_its_own_copy_of_its_names),
         cmocka_unit_test(test_workers_corners_share_no_cache_line),
         cmocka_unit_test(test_sums_go_over_all_workers),
+        cmocka_unit_test(test_answers_are_counted_by_their_time_since_the_last_look),
         cmocka_unit_test(test_a_target_is_busy_while_any_worker_holds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
