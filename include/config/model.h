@@ -522,7 +522,11 @@ struct config_tls {
     bool ktls; /* asked for; see net/tls_ktls.h */
 };
 
-enum config_autoshift_mode { CONFIG_AUTOSHIFT_OFF, CONFIG_AUTOSHIFT_ON };
+enum config_autoshift_mode {
+    CONFIG_AUTOSHIFT_OFF,
+    CONFIG_AUTOSHIFT_ON,
+    CONFIG_AUTOSHIFT_PRACTICE, /* see upstream/practice.h */
+};
 
 /* See upstream/autoshift.h. */
 struct config_autoshift {
@@ -533,6 +537,7 @@ struct config_autoshift {
     uint32_t minimum_requests; /* of a zone in a window */
     uint64_t slow_ms; /* quicker answers are never slow; or CONFIG_NONE: times are not compared */
     uint32_t for_ms;
+    uint32_t practice_at_s; /* after Monday 00:00 UTC */
 };
 
 struct config_keys {

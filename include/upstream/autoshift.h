@@ -9,12 +9,14 @@
  * own that was cancelled is not repeated before it would have ended (shift_is_held()). shift_set() refuses what those
  * that stay could not carry; the log then says so, and it is tried again as long as the zone is
  * grey. Each shift is an `audit:` line in the log.
+ * With mode practice it only counts, for upstream/practice.h.
  * Owner and thread: control. */
 #ifndef UPSTREAM_AUTOSHIFT_H
 #define UPSTREAM_AUTOSHIFT_H
 
 #include "config/model.h"
 #include "upstream/grey_latency.h"
+#include "upstream/practice.h"
 #include "upstream/shift.h"
 
 struct autoshift {
@@ -24,6 +26,7 @@ struct autoshift {
     const struct group *groups; /* of the snapshot that serves */
     size_t groups_n;
     struct grey_run run;
+    struct practice practice;
     struct timer timer; /* the end of the window; only while it is on */
     struct task task;
 };

@@ -37,6 +37,8 @@ struct grey_zone {
     struct grey_count compared; /* of those that say something about zones */
 };
 
+bool grey_is_clean(const struct grey_count *c, const struct grey_rule *r);
+
 /* n zones, in the same order in both. */
 struct grey_window {
     struct grey_zone *failures, *slowness;

@@ -34,7 +34,10 @@
 #define SHIFT_LOOK_MS     10000
 #define SHIFT_GRACE_MS    60000 /* at most half the time of the shift */
 
-enum shift_by { SHIFT_BY_OPERATOR, SHIFT_BY_AUTOSHIFT };
+enum shift_by { SHIFT_BY_OPERATOR, SHIFT_BY_AUTOSHIFT, SHIFT_BY_PRACTICE };
+
+/* "operator", ... */
+const char *shift_by_name(enum shift_by by);
 
 struct shift {
     char zone[SHIFT_ZONE_MAX + 1];

@@ -224,17 +224,61 @@ void schema_zones_minimum_check(struct schema_ctx *x, const struct yaml_tree_nod
 static const struct schema_word autoshift_modes[] = {
     {"off", CONFIG_AUTOSHIFT_OFF, true},
     {"on", CONFIG_AUTOSHIFT_ON, true},
-    {"practice", CONFIG_AUTOSHIFT_OFF, false},
+    {"practice", CONFIG_AUTOSHIFT_PRACTICE, true},
     SCHEMA_WORDS_END,
 };
+
+/* "hh" of "hh:mm", below a limit; takes it and what parts it from the next. */
+static bool take_two_digits(struct slice *text, uint32_t limit, uint32_t *out)
+{
+    uint64_t v;
+    if (text->n < 2 || !slice_u64(slice_upto(*text, 2), &v) || v >= limit)
+        return false;
+    *text = slice_from(*text, 2);
+    if (text->n && text->p[0] != ':')
+        return false;
+    *text = slice_from(*text, text->n ? 1 : 0);
+    *out = (uint32_t)v;
+    return true;
+}
+
+/* "tue 10:00" or "tue 10:00:30", in UTC, as seconds from the beginning of Monday. */
+static bool parse_week_time(struct slice text, uint32_t *out)
+{
+    static const struct slice days[] = {SLICE_INIT("mon"), SLICE_INIT("tue"), SLICE_INIT("wed"),
+                                        SLICE_INIT("thu"), SLICE_INIT("fri"), SLICE_INIT("sat"),
+                                        SLICE_INIT("sun")};
+    uint32_t day = 0, hours, minutes, seconds = 0;
+    while (day < ARRAY_LEN(days) && !slice_eq(slice_upto(text, 3), days[day]))
+        day++;
+    if (day == ARRAY_LEN(days) || text.n < 9 || text.p[3] != ' ' || text.p[text.n - 1] == ':')
+        return false;
+    text = slice_from(text, 4);
+    if (!take_two_digits(&text, 24, &hours) || !take_two_digits(&text, 60, &minutes))
+        return false;
+    if (text.n && (!take_two_digits(&text, 60, &seconds) || text.n))
+        return false;
+    *out = ((day * 24 + hours) * 60 + minutes) * 60 + seconds;
+    return true;
+}
+
+static void decode_week_time(struct schema_ctx *x, const struct schema_key *key,
+                             const struct yaml_tree_node *node, void *to)
+{
+    CHECK(parse_week_time(slice_str(key->def), to));
+    if (!node || !decode_is_scalar(x, key, node))
+        return;
+    if (!parse_week_time(node->text, to))
+        schema_complain(x, key, node, "is not a time of the week");
+}
 
 const struct schema_key schema_zones_autoshift_keys[] = {
     {.name = "mode",
      .type = SCHEMA_WORD,
      .def = "off",
      .words = autoshift_modes,
-     .meaning = "on: a zone that fails or is slow while the others do not is shifted away for a while "
-                "(practice: not built yet)",
+     .meaning = "on: a zone that fails or is slow while the others are not is shifted away for a "
+                "while; practice: one that is well, each week",
      SCHEMA_AT(config_autoshift, mode)},
     {.name = "window",
      .type = SCHEMA_DURATION,
@@ -273,6 +317,13 @@ const struct schema_key schema_zones_autoshift_keys[] = {
      .max = 259200000,
      .meaning = "how long such a shift lasts",
      SCHEMA_AT(config_autoshift, for_ms)},
+    {.name = "at",
+     .type = SCHEMA_CUSTOM,
+     .def = "tue 10:00",
+     .decode = decode_week_time,
+     .expected = "a day and time in UTC, such as \"tue 10:00\"",
+     .meaning = "mode practice: the day and time, in UTC; zones take turns by name",
+     SCHEMA_AT(config_autoshift, practice_at_s)},
     SCHEMA_END,
 };
 

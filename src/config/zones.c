@@ -1,6 +1,7 @@
 #include "config/zones.h"
 
 #define AUTOSHIFT_ZONES_MIN 3 /* as upstream/anomaly.h compares */
+#define PRACTICE_ZONES_MIN  2
 
 static const char *policy_text(enum config_zone_policy p)
 {
@@ -36,16 +37,18 @@ static size_t count_zones(const struct config_group *g)
 /* What is discovered may be anywhere. */
 static void verify_autoshift(const struct config *c, struct report *r)
 {
+    bool practice = c->autoshift.mode == CONFIG_AUTOSHIFT_PRACTICE;
+    unsigned least = practice ? PRACTICE_ZONES_MIN : AUTOSHIFT_ZONES_MIN;
     if (c->autoshift.mode == CONFIG_AUTOSHIFT_OFF)
         return;
     for (size_t i = 0; i < c->groups_n; i++)
         if (c->groups[i].broken || c->groups[i].discovery.source ||
-            count_zones(&c->groups[i]) >= AUTOSHIFT_ZONES_MIN)
+            count_zones(&c->groups[i]) >= least)
             return;
     struct report_entry *e =
         report_error(r, c->autoshift.pos,
-                     "autoshift compares %d zones at least, and no group has targets in so many",
-                     AUTOSHIFT_ZONES_MIN);
+                     "%s %u zones at least, and no group has targets in so many",
+                     practice ? "a practice run needs" : "autoshift compares", least);
     report_hint(r, e, "targets: [{address: ADDRESS, zone: NAME}, ...]");
 }
 

@@ -36,6 +36,7 @@ static const struct schema_key registered_keys[] = {
 static const struct schema_word shift_by[] = {
     {"operator", SHIFT_BY_OPERATOR, true},
     {"autoshift", SHIFT_BY_AUTOSHIFT, true},
+    {"practice", SHIFT_BY_PRACTICE, true},
     SCHEMA_WORDS_END,
 };
 
@@ -158,7 +159,7 @@ static void write_shifts(struct strbuf *b, const struct state_shift *t, size_t n
     strbuf_str(b, ",\n \"shifts\":[");
     for (size_t i = 0; i < n; i++) {
         string(b, i ? ",\n  {\"zone\":" : "\n  {\"zone\":", t[i].zone);
-        strbuf_printf(b, ",\"by\":\"%s\",\"since\":%llu,\"until\":%llu", shift_by[t[i].by].text,
+        strbuf_printf(b, ",\"by\":\"%s\",\"since\":%llu,\"until\":%llu", shift_by_name(t[i].by),
                       (unsigned long long)t[i].since_s, (unsigned long long)t[i].until_s);
         string(b, ",\"reason\":", t[i].reason);
         strbuf_str(b, "}");

@@ -163,6 +163,23 @@ static void begin_window(struct autoshift *a)
     loop_timer(a->loop, &a->timer, a->rule.window_ms);
 }
 
+static void detect(struct autoshift *a, const struct window *w)
+{
+    struct grey_verdict v = {.zone = GREY_NONE};
+    if (a->shifts->n == 0)
+        v = grey_judge(&w->grey, a->rule.minimum_requests);
+    unsigned windows = grey_note(&a->run, v.zone == GREY_NONE ? 0 : w->names[v.zone].id);
+    if (windows >= a->rule.windows)
+        act(a, w, v, windows == a->rule.windows);
+}
+
+static void practise(struct autoshift *a, const struct window *w)
+{
+    struct practice_world world = {a->shifts,   &a->rule, a->groups,
+                                   a->groups_n, w->names, &w->grey};
+    practice_look(&a->practice, &world);
+}
+
 static void look(struct task *t)
 {
     struct autoshift *a = container_of(t, struct autoshift, task);
@@ -171,12 +188,10 @@ static void look(struct task *t)
     if (a->rule.mode == CONFIG_AUTOSHIFT_OFF)
         return;
     count(a, &w);
-    struct grey_verdict v = {.zone = GREY_NONE};
-    if (a->shifts->n == 0)
-        v = grey_judge(&w.grey, a->rule.minimum_requests);
-    unsigned windows = grey_note(&a->run, v.zone == GREY_NONE ? 0 : w.names[v.zone].id);
-    if (windows >= a->rule.windows)
-        act(a, &w, v, windows == a->rule.windows);
+    if (a->rule.mode == CONFIG_AUTOSHIFT_ON)
+        detect(a, &w);
+    else
+        practise(a, &w);
     window_fini(&w);
     begin_window(a);
 }
@@ -189,6 +204,7 @@ static void begin(struct autoshift *a)
     count(a, &past);
     window_fini(&past);
     a->run = (struct grey_run){0};
+    practice_begin(&a->practice, a->loop->clock.wall_us);
 }
 
 void autoshift_adopt(struct autoshift *a, const struct config_autoshift *rule,
@@ -202,7 +218,7 @@ void autoshift_adopt(struct autoshift *a, const struct config_autoshift *rule,
         timer_clear(&a->timer);
         return;
     }
-    if (old.mode == CONFIG_AUTOSHIFT_OFF)
+    if (old.mode != rule->mode)
         begin(a);
     if (old.mode == CONFIG_AUTOSHIFT_OFF || old.window_ms != rule->window_ms)
         begin_window(a);

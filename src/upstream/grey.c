@@ -7,7 +7,7 @@
 const struct grey_rule grey_failures = {ANOMALY_POINTS, 0};
 const struct grey_rule grey_slowness = {0.01, ANOMALY_FAILURES_MIN - 1};
 
-static bool is_clean(const struct grey_count *c, const struct grey_rule *r)
+bool grey_is_clean(const struct grey_count *c, const struct grey_rule *r)
 {
     return c->bad <= r->stray || (double)c->bad <= (double)c->all * r->points;
 }
@@ -19,7 +19,7 @@ static bool speaks_of_zones(const struct grey_count *group, size_t n, const stru
     size_t asked = 0, bad = 0;
     for (size_t i = 0; i < n; i++) {
         asked += group[i].all > 0;
-        bad += !is_clean(&group[i], r);
+        bad += !grey_is_clean(&group[i], r);
     }
     return asked >= ANOMALY_TARGETS_MIN && bad <= 1;
 }
@@ -87,8 +87,8 @@ static size_t stands_out(const struct grey_zone *zones, size_t n, uint64_t minim
 static bool others_are_clean(const struct grey_window *w, size_t grey)
 {
     for (size_t i = 0; i < w->n; i++)
-        if (i != grey && !(is_clean(&w->failures[i].sum, &grey_failures) &&
-                           is_clean(&w->slowness[i].sum, &grey_slowness)))
+        if (i != grey && !(grey_is_clean(&w->failures[i].sum, &grey_failures) &&
+                           grey_is_clean(&w->slowness[i].sum, &grey_slowness)))
             return false;
     return true;
 }

@@ -297,8 +297,7 @@ enum err shift_set(struct shifts *s, const struct shift_wish *w, const struct gr
     put(k->reason, w->reason);
     k->until_us = k->since_us + (int64_t)w->for_ms * 1000;
     log_warning("zone %s is shifted away for %llu s by %s: %s", k->zone,
-                (unsigned long long)w->for_ms / 1000,
-                k->by == SHIFT_BY_OPERATOR ? "operator" : "autoshift", k->reason);
+                (unsigned long long)w->for_ms / 1000, shift_by_name(k->by), k->reason);
     show(s);
     return OK;
 }
@@ -334,6 +333,16 @@ bool shift_restore(struct shifts *s, const struct shift *kept)
 }
 
 /* ---- life and looks ---- */
+
+const char *shift_by_name(enum shift_by by)
+{
+    static const char *const names[] = {
+        [SHIFT_BY_OPERATOR] = "operator",
+        [SHIFT_BY_AUTOSHIFT] = "autoshift",
+        [SHIFT_BY_PRACTICE] = "practice",
+    };
+    return names[by];
+}
 
 void shift_init(struct shifts *s, struct loop *loop, struct registry *registry)
 {
@@ -376,7 +385,7 @@ void shift_json(const struct shifts *s, struct strbuf *out)
         strbuf_json(out, slice_str(k->zone));
         strbuf_str(out, ",\"reason\":");
         strbuf_json(out, slice_str(k->reason));
-        strbuf_printf(out, ",\"by\":\"%s\"", k->by == SHIFT_BY_OPERATOR ? "operator" : "autoshift");
+        strbuf_printf(out, ",\"by\":\"%s\"", shift_by_name(k->by));
         add_seconds(out, "since", k->since_us);
         add_seconds(out, "until", k->until_us);
         strbuf_printf(out, ",\"seconds_left\":%lld}", (long long)(left_us + 999999) / 1000000);

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.tsan
 
 AUTOSHIFT = "autoshift: {mode: on, window: 1s, windows: 2, minimum_requests: 10, for: %s}\n"
 SLOW = "autoshift: {mode: on, window: 2s, windows: 2, minimum_requests: 10%s}\n"
+PRACTICE = "autoshift: {mode: practice, window: 1s, minimum_requests: 10, at: %s}\n"
 TEXT = """
 state_dir: $dir
 listeners:
@@ -166,3 +167,37 @@ def test_a_shift_ends_by_itself_and_comes_again_while_the_zone_fails(zones):
         windows_pass(lb, 4)
         assert shifts(lb) == []
     assert shares(lb) == [200] * 40
+
+
+def in_seconds(n):
+    """That time of the week, as the configuration has it."""
+    return '"' + time.strftime("%a %H:%M:%S", time.gmtime(time.time() + n)).lower() + '"'
+
+
+def test_a_practice_run_shifts_a_zone_that_is_well_and_an_alarm_ends_it(zones):
+    lb, operator, moods = zones(in_seconds(12), rule=PRACTICE)
+    with Traffic(lb) as traffic:
+        zone, by = eventually(lambda: shifts(lb), "the run", 40)[0]
+        assert by == "practice" and set(traffic.statuses) == {200}
+        assert shares(lb) == [200] * 40
+        assert re.search(rf"^{zone} is shifted away until .* \(by practice\): practice run",
+                         operator.run("zone", "status").stdout)
+    restarted(lb)
+    with Traffic(lb):
+        assert shifts(lb) == [(zone, "practice")], "kept in state_dir"
+        for mood in moods.values():
+            mood.status = "500 No"
+        eventually(lambda: shifts(lb) == [], "the alarm", 30)
+    lb.says(rf"audit: practice run in zone {zone}: ended early: \d+ of \d+ requests failed in 1 s")
+
+
+def test_an_operator_ends_a_practice_run_and_an_alarm_refuses_one(zones):
+    lb, operator, moods = zones(in_seconds(10), rule=PRACTICE)
+    zone, _ = eventually(lambda: shifts(lb), "the run", 40)[0]
+    operator.run("zone", "cancel", zone)
+    lb.says(rf"audit: practice run in zone {zone}: begun", rf"audit: practice run in zone {zone}: ended by an operator")
+    moods["a"].status = "500 No"
+    with Traffic(lb):
+        lb.reload(lb.text.replace(re.search('at: ("[^"]*")', lb.text)[1], in_seconds(6)))
+        lb.says(r"audit: practice run in zone \w: refused: \d+ of \d+ requests failed in 1 s")
+    assert shifts(lb) == []

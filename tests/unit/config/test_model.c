@@ -724,6 +724,29 @@ static void test_autoshift_reaches_the_model_and_is_off_by_default(void **state)
                     want);
 }
 
+static void test_a_time_of_the_week_is_in_seconds_from_monday(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *at;
+        uint32_t s;
+    } rows[] = {{"", 122400},
+                {", at: \"mon 00:00\"", 0},
+                {", at: wed 07:08", 198480},
+                {", at: \"thu 00:00:01\"", 259201},
+                {", at: \"fri 23:59\"", 431940},
+                {", at: \"sat 00:00\"", 432000},
+                {", at: \"sun 23:59:59\"", 604799}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = NULL;
+        assert_true(asprintf(&text, "autoshift: {mode: off%s}\n" MINIMAL, rows[i].at) > 0);
+        struct loaded l = load_good(text);
+        assert_int_equal(l.config->autoshift.practice_at_s, rows[i].s);
+        unload(&l);
+        free(text);
+    }
+}
+
 static void test_a_health_check_can_be_off(void **state)
 {
     (void)state;
@@ -788,6 +811,7 @@ int main(void)
         cmocka_unit_test(test_a_health_check_reaches_the_model),
         cmocka_unit_test(test_ejection_reaches_the_model_and_is_off_without_its_key),
         cmocka_unit_test(test_autoshift_reaches_the_model_and_is_off_by_default),
+        cmocka_unit_test(test_a_time_of_the_week_is_in_seconds_from_monday),
         cmocka_unit_test(test_a_health_check_can_be_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,19 @@ static void test_autoshift_needs_three_zones_to_compare(void **state)
     }
 }
 
+static void test_a_practice_run_needs_two_zones(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "autoshift: {mode: practice}\n"
+        "listeners:\n"
+        "  - {name: web, listen: \"127.0.0.1:80\", protocol: http, default_action: {forward: g}}\n"
+        "target_groups: [{name: g, targets: [" A ", " B "]}]\n";
+    struct loaded l = load_good(text);
+    assert_int_equal(l.config->autoshift.mode, CONFIG_AUTOSHIFT_PRACTICE);
+    unload(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_a_minimum_that_changes_nothing_is_told),
         cmocka_unit_test(test_sound_zones_are_silent),
         cmocka_unit_test(test_autoshift_needs_three_zones_to_compare),
+        cmocka_unit_test(test_a_practice_run_needs_two_zones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

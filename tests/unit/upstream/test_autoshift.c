@@ -14,6 +14,8 @@
 
 #define WINDOWS 3
 #define FOR_S   1800
+#define WEEK_S  604800
+#define TUESDAY (5 * 86400ll + 36000) /* 6 January 1970, 10:00: the first set time */
 
 struct fixture {
     struct world world;
@@ -48,7 +50,8 @@ static void adopt(struct fixture *f, enum config_autoshift_mode mode)
                                     .windows = WINDOWS,
                                     .minimum_requests = 50,
                                     .slow_ms = 100,
-                                    .for_ms = FOR_S * 1000};
+                                    .for_ms = FOR_S * 1000,
+                                    .practice_at_s = 86400 + 36000};
     autoshift_adopt(&f->autoshift, &rule, f->world.snapshot->groups, f->world.snapshot->groups_n);
 }
 
@@ -352,6 +355,163 @@ static void test_off_counts_nothing_and_on_begins_anew(void **state)
     end(&f);
 }
 
+/* ---- practice runs ---- */
+
+static void set_clock(struct fixture *f, int64_t s)
+{
+    f->world.loop.clock.wall_us = s * 1000000;
+}
+
+/* The set time is a second away; the first turn is b's. */
+static void begin_practice(struct fixture *f, const char *text)
+{
+    begin(f, text);
+    set_clock(f, TUESDAY - 1);
+    adopt(f, CONFIG_AUTOSHIFT_PRACTICE);
+    window(f, 0, 0, 0);
+    assert_int_equal(f->shifts.n, 0);
+}
+
+static void test_zones_are_shifted_by_turns_at_the_set_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    static const char *const turns[] = {"b", "c", "a", "b"};
+    for (unsigned i = 0; i < 4; i++) {
+        set_clock(&f, TUESDAY + i * WEEK_S);
+        window(&f, 0, 0, 0);
+        assert_true(shifted(&f, turns[i]));
+        assert_int_equal(f.shifts.n, 1);
+        assert_int_equal(f.shifts.all[0].by, SHIFT_BY_PRACTICE);
+        assert_int_equal(f.shifts.all[0].until_us, (TUESDAY + i * WEEK_S + FOR_S) * 1000000ll);
+        windows(&f, 2, 0, 0, 0);
+        assert_true(f.autoshift.practice.runs);
+        pass_time(&f, FOR_S);
+        windows(&f, 2, 0, 0, 0);
+        assert_int_equal(f.shifts.n, 0);
+        assert_false(f.autoshift.practice.runs);
+    }
+    end(&f);
+}
+
+static void test_an_alarm_before_a_run_refuses_it_for_the_week(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    set_clock(&f, TUESDAY);
+    window(&f, 6, 6, 6);
+    windows(&f, 3, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    set_clock(&f, TUESDAY + WEEK_S);
+    window(&f, 5, 5, 5); /* just clean */
+    assert_true(shifted(&f, "c"));
+    end(&f);
+}
+
+static void test_an_alarm_ends_a_run(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    set_clock(&f, TUESDAY);
+    window(&f, 0, 0, 0);
+    window(&f, 5, 0, 10);
+    assert_true(shifted(&f, "b"));
+    window(&f, 6, 0, 10);
+    assert_int_equal(f.shifts.n, 0);
+    windows(&f, 3, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    assert_int_equal(f.shifts.holds_n, 0);
+    end(&f);
+}
+
+static void test_a_group_that_needs_the_zone_ends_a_run(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    struct member *m = f.world.snapshot->groups[0].members;
+    set_clock(&f, TUESDAY);
+    window(&f, 0, 0, 0);
+    m[0].target->flags = TARGET_EJECTED;
+    window(&f, 0, 0, 0);
+    assert_true(shifted(&f, "b"));
+    m[2].target->flags = TARGET_EJECTED;
+    window(&f, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_a_run_is_refused_like_an_operators_shift_without_force(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, uneven); /* without b the others could not carry it */
+    set_clock(&f, TUESDAY);
+    windows(&f, 2, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+    for (const char *zone = "a\0b\0"; *zone; zone += 2) { /* another one, or the same */
+        begin_practice(&f, yaml);
+        shift_by_operator(&f, zone);
+        set_clock(&f, TUESDAY);
+        windows(&f, 2, 0, 0, 0);
+        assert_int_equal(f.shifts.n, 1);
+        assert_int_equal(f.shifts.all[0].by, SHIFT_BY_OPERATOR);
+        end(&f);
+    }
+}
+
+static void test_an_operator_ends_a_run_until_next_week(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    set_clock(&f, TUESDAY);
+    window(&f, 0, 0, 0);
+    cancel(&f, "b");
+    assert_int_equal(f.shifts.holds_n, 0);
+    windows(&f, 3, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_a_set_time_may_be_missed_and_a_run_from_before_a_restart_is_watched(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, yaml);
+    set_clock(&f, TUESDAY);
+    adopt(&f, CONFIG_AUTOSHIFT_PRACTICE);
+    windows(&f, 2, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    struct shift kept = {"c", "kept", SHIFT_BY_PRACTICE, (TUESDAY - 60) * 1000000,
+                         (TUESDAY + 60) * 1000000};
+    assert_true(shift_restore(&f.shifts, &kept));
+    window(&f, 0, 0, 0);
+    assert_true(shifted(&f, "c"));
+    window(&f, 40, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_practice_shifts_no_grey_zone_and_on_practises_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_practice(&f, yaml);
+    windows(&f, 2 * WINDOWS, 40, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    adopt(&f, CONFIG_AUTOSHIFT_ON);
+    window(&f, 0, 0, 0);
+    set_clock(&f, TUESDAY);
+    windows(&f, 2, 0, 0, 0);
+    assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +529,14 @@ int main(void)
         cmocka_unit_test(test_a_shift_from_before_a_restart_is_known_as_its_own),
         cmocka_unit_test(test_capacity_is_never_forced),
         cmocka_unit_test(test_off_counts_nothing_and_on_begins_anew),
+        cmocka_unit_test(test_zones_are_shifted_by_turns_at_the_set_time),
+        cmocka_unit_test(test_an_alarm_before_a_run_refuses_it_for_the_week),
+        cmocka_unit_test(test_an_alarm_ends_a_run),
+        cmocka_unit_test(test_a_group_that_needs_the_zone_ends_a_run),
+        cmocka_unit_test(test_a_run_is_refused_like_an_operators_shift_without_force),
+        cmocka_unit_test(test_an_operator_ends_a_run_until_next_week),
+        cmocka_unit_test(test_a_set_time_may_be_missed_and_a_run_from_before_a_restart_is_watched),
+        cmocka_unit_test(test_practice_shifts_no_grey_zone_and_on_practises_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
