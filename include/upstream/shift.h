@@ -12,7 +12,8 @@
  *
  * For commands and for whoever keeps shifts on disk:
  *   set:     fill a shift_wish, call shift_set() with the groups of the snapshot that serves;
- *            anything but OK left everything as it was, and `why` says it in words
+ *            anything but OK left everything as it was (but that a practice run in another zone may
+ *            have given way), and `why` says it in words
  *   status:  shift_json(), or shifts->all[0 .. n-1]
  *   keep:    set shifts->changed: it is called after every change, also by expiry, autoshift and
  *            shift_restore(); write shifts->all and ->holds, and at the start give each one to
@@ -79,7 +80,8 @@ void shift_fini(struct shifts *s);
 /* The node runs in this zone from now on; empty: in none. */
 void shift_adopt(struct shifts *s, struct slice node_zone);
 
-/* A zone that is shifted already gets the new time and reason. Without force refused are
+/* A zone that is shifted already gets the new time and reason; a practice run in another zone ends
+ * for any shift that is none itself. Without force refused are
  *   ERR_EXISTS  another zone is shifted
  *   ERR_LIMIT   capacity: see shift_check()
  * and always

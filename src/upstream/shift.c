@@ -250,17 +250,21 @@ static enum err check_capacity(const struct group *groups, size_t n, struct slic
     return OK;
 }
 
+static enum err check_words(const struct shifts *s, const struct shift_wish *w,
+                            const struct group *groups, size_t n, struct strbuf *why)
+{
+    enum err e = check_wish(w, why);
+    if (e == OK && !is_known(s, w->zone, groups, n)) {
+        strbuf_printf(why, "no target is in a zone %.*s", (int)w->zone.n, w->zone.p);
+        e = ERR_NOT_FOUND;
+    }
+    return e;
+}
+
 static enum err check(const struct shifts *s, const struct shift_wish *w,
                       const struct group *groups, size_t n, struct strbuf *why)
 {
     const struct shift *same = find(s, w->zone);
-    enum err e = check_wish(w, why);
-    if (e != OK)
-        return e;
-    if (!is_known(s, w->zone, groups, n)) {
-        strbuf_printf(why, "no target is in a zone %.*s", (int)w->zone.n, w->zone.p);
-        return ERR_NOT_FOUND;
-    }
     if (!same && s->n && !w->force) {
         strbuf_printf(why, "zone %s is shifted already", s->all[0].zone);
         return ERR_EXISTS;
@@ -270,6 +274,20 @@ static enum err check(const struct shifts *s, const struct shift_wish *w,
         return ERR_NOMEM;
     }
     return w->force || same ? OK : check_capacity(groups, n, w->zone, why);
+}
+
+/* Nothing is wrong where it is practised: whoever shifts in earnest needs that zone. */
+static void end_practice(struct shifts *s, const struct shift_wish *w)
+{
+    for (unsigned i = s->n; i-- > 0;) {
+        const struct shift *k = &s->all[i];
+        if (k->by != SHIFT_BY_PRACTICE || slice_eq(slice_str(k->zone), w->zone))
+            continue;
+        log_info("zone %s: its practice run gives way to a shift of zone %.*s", k->zone,
+                 (int)w->zone.n, w->zone.p);
+        take_out(s, i);
+        show(s);
+    }
 }
 
 static void put(char *to, struct slice text)
@@ -288,7 +306,11 @@ static struct shift *place(struct shifts *s, struct slice zone)
 enum err shift_set(struct shifts *s, const struct shift_wish *w, const struct group *groups,
                    size_t groups_n, struct strbuf *why)
 {
-    enum err e = check(s, w, groups, groups_n, why);
+    enum err e = check_words(s, w, groups, groups_n, why);
+    if (e == OK && w->by != SHIFT_BY_PRACTICE)
+        end_practice(s, w);
+    if (e == OK)
+        e = check(s, w, groups, groups_n, why);
     if (e != OK)
         return e;
     struct shift *k = place(s, w->zone);

@@ -93,12 +93,22 @@ static void end(struct fixture *f)
     loop_fini(&f->loop);
 }
 
-static enum err set(struct fixture *f, const char *zone, uint64_t for_ms, bool force)
+static enum err set_by(struct fixture *f, const char *zone, uint64_t for_ms, bool force,
+                       enum shift_by by)
 {
-    struct shift_wish w = {slice_str(zone), SLICE("broken switch"), for_ms, force,
-                           SHIFT_BY_OPERATOR};
+    struct shift_wish w = {slice_str(zone), SLICE("broken switch"), for_ms, force, by};
     f->why.n = 0;
     return shift_set(&f->shifts, &w, &f->group, 1, &f->why);
+}
+
+static enum err set(struct fixture *f, const char *zone, uint64_t for_ms, bool force)
+{
+    return set_by(f, zone, for_ms, force, SHIFT_BY_OPERATOR);
+}
+
+static enum err set_practice(struct fixture *f, const char *zone)
+{
+    return set_by(f, zone, 60000, false, SHIFT_BY_PRACTICE);
 }
 
 static bool seen_by_workers(struct fixture *f, const char *zone)
@@ -219,6 +229,35 @@ static void test_a_second_zone_needs_force_and_there_is_an_end_to_it(void **stat
     assert_int_equal(set(&f, "a", 60000, true), ERR_NOMEM);
     at(&f, 1060);
     assert_int_equal(f.shifts.n, 0);
+    end(&f);
+}
+
+static void test_a_practice_run_gives_way_to_a_shift_that_is_none(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    assert_int_equal(set_practice(&f, "b"), OK);
+    assert_int_equal(set_practice(&f, "c"), ERR_EXISTS);
+    assert_int_equal(set(&f, "z", 60000, false), ERR_NOT_FOUND);
+    assert_true(seen_by_workers(&f, "b"));
+    assert_int_equal(set(&f, "c", 60000, false), OK);
+    assert_false(seen_by_workers(&f, "b"));
+    assert_true(seen_by_workers(&f, "c"));
+    assert_int_equal(f.shifts.n, 1);
+    assert_int_equal(set_practice(&f, "b"), ERR_EXISTS);
+    end(&f);
+}
+
+static void test_a_practice_run_becomes_the_operators_when_the_zone_is_the_same(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    assert_int_equal(set_practice(&f, "b"), OK);
+    assert_int_equal(set(&f, "b", 60000, false), OK);
+    assert_int_equal(f.shifts.n, 1);
+    assert_int_equal(f.shifts.all[0].by, SHIFT_BY_OPERATOR);
     end(&f);
 }
 
@@ -487,6 +526,8 @@ int main(void)
         cmocka_unit_test(test_time_and_reason_have_bounds),
         cmocka_unit_test(test_a_zone_that_nobody_knows_is_refused),
         cmocka_unit_test(test_a_second_zone_needs_force_and_there_is_an_end_to_it),
+        cmocka_unit_test(test_a_practice_run_gives_way_to_a_shift_that_is_none),
+        cmocka_unit_test(test_a_practice_run_becomes_the_operators_when_the_zone_is_the_same),
         cmocka_unit_test(test_those_who_stay_carry_at_most_half_as_much_again),
         cmocka_unit_test(test_a_group_is_not_left_without_a_healthy_target),
         cmocka_unit_test(test_groups_that_it_does_not_concern_do_not_count),
