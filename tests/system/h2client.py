@@ -49,9 +49,11 @@ class Answer:
 class H2Client:
     """Keeps to the rules. take: give back the credit of what was received (False: a client that stands still)."""
 
-    def __init__(self, port, window=None, take=True):
+    def __init__(self, port, window=None, take=True, context=None):
         self.sock = socket.create_connection(("127.0.0.1", port), SECONDS)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context:
+            self.sock = context.wrap_socket(self.sock)
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
         self.answers, self.take, self.goaways, self.closed, self.pongs = {}, take, [], False, 0

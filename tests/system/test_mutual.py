@@ -8,8 +8,10 @@ import urllib.parse
 import pytest
 
 import certs
+import h2origin
 import lb as lb_module
 from authority import Authority
+from h2client import H2Client
 from lb import eventually
 from test_tls import TlsClient, client_context, connect
 
@@ -65,9 +67,9 @@ def mutual(tenbin, origin, store, how=VERIFY, raw=VERIFY, tell="false"):
     return tenbin(MUTUAL % (how, raw), app=origin.address, certs=store, tell=tell)
 
 
-def shows(store, name, chain=(), **keywords):
+def shows(store, name, chain=(), alpn=(), **keywords):
     """A context that shows the certificate, and those of the authorities between."""
-    context = client_context(**keywords)
+    context = client_context(*alpn, **keywords)
     if name:
         whole = store / f"{name}.shown"
         whole.write_text("".join((store / f"{each}.pem").read_text() for each in (name, *chain)))
@@ -236,6 +238,54 @@ def test_what_a_client_says_over_http2_never_passes(tenbin, origin, store):
                           capture_output=True, text=True, timeout=20)
     assert done.stdout == "2 200"
     assert "forged" not in repr(origin.request.fields) and len(told(origin.request)) == 5
+
+
+@pytest.fixture
+def through_http2(tenbin, origins, store):
+    """through_http2(how, ...) gives (target, client): HTTP/2 on both sides, and a good certificate."""
+    clients = []
+
+    def start(how, tell, desync="defensive"):
+        app = origins(h2origin.serve())
+        text = (MUTUAL % (how, "{mode: off}")).replace("{name: app,", "{name: app, protocol_version: http2,")
+        text = text.replace("attributes: {", f"attributes: {{desync_mitigation_mode: {desync}, ")
+        lb = tenbin(text, app=app.address, certs=store, tell=tell)
+        clients.append(H2Client(lb.port(), context=shows(store, "good", alpn=["h2"])))
+        return app, clients[-1]
+
+    yield start
+    for each in clients:
+        each.close()
+
+
+def test_targets_that_speak_http2_are_told_the_same(through_http2, store):
+    app, client = through_http2(VERIFY, tell="true")
+    for n in range(2):
+        assert client.get("/").status == 200
+        values = told(app.requests[n])
+        assert values.pop(f"{PREFIX}-serial-number") == "03A5B1" and values.pop(f"{PREFIX}-issuer") == "CN=authority,O=tenbin tests"
+        assert values.pop(f"{PREFIX}-subject") == r"CN=good,OU=\E6\9D\B1\E4\BA\AC,O=tenbin\, Ltd,C=JP"
+        assert values.pop(f"{PREFIX}-validity").startswith("NotBefore=")
+        assert urllib.parse.unquote(values.pop(f"{PREFIX}-leaf")) == (store / "good.pem").read_text() and not values
+        assert app.requests[n]["x-amzn-tls-version"] == "TLSv1.3"
+        assert app.requests[n]["x-amzn-tls-cipher-suite"] == "TLS_AES_128_GCM_SHA256"
+        assert all(name == name.lower() for name in app.requests[n].names())
+
+
+@pytest.mark.parametrize("how", ["{mode: off}", "{mode: passthrough}", VERIFY], ids=["off", "passthrough", "verify"])
+@pytest.mark.parametrize("desync", ["monitor", "defensive"])
+def test_what_a_client_says_of_itself_never_passes_to_http2(through_http2, how, desync):
+    app, client = through_http2(how, "false", desync)
+    spoofed = [tuple(line.lower().split(": ")) for line in SPOOFED]
+    assert client.get("/", *spoofed, ("x-other", "passes")).status == 200
+    stream = client.start("POST", "/", *spoofed, body=b"body", end=False)
+    client.h2.send_headers(stream, [("x-amzn-mtls-clientcert", "forged")], end_stream=True)
+    client.flush()
+    assert client.finish(stream).status == 200
+    assert app.requests[0]["x-other"] == "passes" and app.requests[1].body == b"body" and len(app.requests) == 2
+    for request in app.requests:
+        assert "forged" not in repr(request.fields) + repr(request.trailers)
+        assert len(told(request)) == {"{mode: off}": 0, "{mode: passthrough}": 1, VERIFY: 5}[how]
 
 
 def test_targets_are_told_of_the_tls_when_asked_for(tenbin, origin, store):
