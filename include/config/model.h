@@ -519,7 +519,7 @@ struct config_group {
 };
 
 struct config_tls {
-    bool ktls; /* asked for; see net/tls_ktls.h */
+    bool ktls; /* asked for, for what clients are sent; see net/tls_ktls.h */
 };
 
 enum config_autoshift_mode {

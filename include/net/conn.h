@@ -37,7 +37,9 @@ struct transport {
     /* Takes all of it; what comes of it goes to conn_wire(). ERR_RESET: it cannot go on. */
     enum err (*send)(struct conn *c, const struct iovec *iov, int n);
     bool (*pending)(const struct conn *c); /* input that no event will announce */
-    void (*shutdown)(struct conn *c);      /* its own word for the end, to conn_wire() */
+    /* Its own word for the end, once there is no output left. False: the socket does not take it
+     * yet, to be called again when it is writable. */
+    bool (*shutdown)(struct conn *c);
     void (*close)(struct conn *c);         /* the same if it was not said, then frees its state */
 };
 
@@ -55,7 +57,10 @@ struct conn {
     bool truncated; /* eof came without the transport's own word for it */
     bool broken;   /* RST, or a write failed for good; what had come before can still be read */
     bool want_more; /* what was kept is not enough: the next read appends to it */
-    bool shut_wanted, shut_done; /* FIN once all output is sent */
+    bool kernel_seals; /* the transport is for input only: what is written goes to the socket as it
+                          is, and the kernel makes of it what the peer expects */
+    /* Once all output is sent: the transport's word for the end, then FIN. */
+    bool shut_wanted, shut_said, shut_done;
     struct chunkq out; /* as it goes to the socket */
     struct chunk *residue; /* input that the owner left, NULL in steady state */
     uint64_t received_bytes, sent_bytes; /* of the owner's: through a transport, plaintext */
@@ -116,6 +121,7 @@ MUST_USE enum err conn_write(struct conn *c, const struct iovec *iov, int n);
 /* Only as much as the socket takes now; the rest stays with the caller, who is told by an event
  * when to go on. *sent is 0 while earlier output waits. A transport takes all or nothing. */
 MUST_USE enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t *sent);
+/* With what a transport has yet to say after conn_shutdown(). */
 size_t conn_unsent(const struct conn *c);
 /* For transports: bytes for the socket as they are, behind those that wait. A failure shows as
  * c->broken. */

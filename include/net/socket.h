@@ -31,5 +31,8 @@ MUST_USE enum err socket_connect(const struct addr *to, int *fd);
 /* Takes and clears SO_ERROR: 0 or an errno. */
 int socket_error(int fd);
 struct addr socket_local(int fd);
+/* Bytes that a TCP socket has room for, what they are packed in included. 0 exactly while it is not
+ * said to be writable: less than a third is free. SIZE_MAX: the kernel does not tell. */
+size_t socket_send_room(int fd);
 
 #endif

@@ -13,6 +13,9 @@
  *   front:  tls_accept  ─▶ tls_handshake (at each event) ─▶ OK: front_h1, front_h2, end_raw
  *   link:   tls_connect ─▶ tls_handshake                 ─▶ OK: ready
  *
+ * Where the context has ktls and the kernel takes the keys, it encrypts what is sent (tls_ktls.h);
+ * all else is the same, except that a peer that asks for new keys is broken off.
+ *
  * The conn owns the TLS state and ends it in conn_close(). Thread: the loop's. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -66,6 +69,7 @@ struct tls_info {
     struct slice server_name;
     struct slice group; /* of the key exchange: "x25519" */
     bool resumed;
+    bool offloaded; /* the kernel encrypts what is sent */
 };
 
 /* All empty on a plain conn. */

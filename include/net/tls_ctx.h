@@ -79,6 +79,7 @@ struct tls_ctx_server {
     struct crypto_ring *tickets; /* a reference is taken; NULL: nothing is resumed;
                                     with certificates of clients neither */
     struct tls_ctx_mutual mutual;
+    bool ktls; /* the kernel is to encrypt what is sent, where it can: see tls_ktls.h */
 };
 
 struct tls_ctx_client {

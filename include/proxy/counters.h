@@ -17,6 +17,7 @@ struct listener_counters {
     struct counter connections_total;
     struct counter received_bytes; /* from clients */
     struct counter sent_bytes;     /* to clients */
+    struct counter tls[2]; /* handshakes that succeeded: we encrypt what is sent, the kernel does */
 };
 
 struct counters {

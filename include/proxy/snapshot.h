@@ -61,6 +61,7 @@ struct snapshot {
     struct crypto_ring *cookies; /* of stickiness; see tls_store.h */
     struct tls_files ticket_files, cookie_files; /* that the two were made from: one or none */
     struct tls_files *group_files; /* [groups_n], likewise */
+    bool ktls; /* asked for, and this machine can */
     unsigned workers;
     struct snapshot_local *local; /* [workers] */
     unsigned unreleased;          /* workers that still hold it; control thread */

@@ -12,6 +12,7 @@ struct stats_listener {
     uint64_t requests;
     uint64_t connections_active, connections_total;
     uint64_t received_bytes, sent_bytes;
+    uint64_t tls[2]; /* connections; [1]: the kernel encrypts what they are sent */
     uint64_t codes[COUNTERS_CODES];
     uint64_t reasons[REASON_COUNT];
 };

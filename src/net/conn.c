@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #define CONN_MAGIC 0x434f4e4e
-#define IOV_MAX_OUT 16
+#define IOV_MAX_OUT    16
+#define IOV_MAX_SEALED 64
+#define SEAL_BYTES     16384u /* of one record of the kernel's */
 
 /* ---- watcher ---- */
 
@@ -292,7 +294,7 @@ void conn_rest(struct conn *c)
 
 /* ---- writing ---- */
 
-static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
+static ssize_t send_pieces(struct conn *c, const struct iovec *iov, int n)
 {
     ssize_t sent;
     do {
@@ -306,6 +308,40 @@ static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
     return sent;
 }
 
+/* The first bytes of iov, at most IOV_MAX_SEALED pieces of it. */
+static int first_pieces(struct iovec *to, const struct iovec *iov, int n, size_t bytes)
+{
+    int k = 0;
+    for (; k < n && k < IOV_MAX_SEALED && bytes; k++) {
+        to[k] = iov[k];
+        if (to[k].iov_len > bytes)
+            to[k].iov_len = bytes;
+        bytes -= to[k].iov_len;
+    }
+    return k;
+}
+
+/* What of a record the socket's queue does not take, the kernel keeps beside it and sends later,
+ * unless a FIN or a close comes first: then it is lost, and no call tells of it. So no more is
+ * written than the queue has room for, with as much again for what it is packed in. */
+static ssize_t transmit_sealed(struct conn *c, const struct iovec *iov, int n)
+{
+    struct iovec some[IOV_MAX_SEALED];
+    size_t room = socket_send_room(c->fd) / 2;
+    if (room >= SEAL_BYTES)
+        room -= room % SEAL_BYTES;
+    int k = first_pieces(some, iov, n, room);
+    if (k)
+        return send_pieces(c, some, k);
+    errno = EAGAIN;
+    return -1;
+}
+
+static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
+{
+    return c->kernel_seals ? transmit_sealed(c, iov, n) : send_pieces(c, iov, n);
+}
+
 static enum err broken(struct conn *c)
 {
     c->broken = true;
@@ -314,9 +350,32 @@ static enum err broken(struct conn *c)
     return ERR_RESET;
 }
 
+/* Does the transport make what goes to the socket of what the owner writes? */
+static bool seals(const struct conn *c)
+{
+    return c->transport && !c->kernel_seals;
+}
+
+static bool owes_end(const struct conn *c)
+{
+    return c->shut_wanted && !c->shut_said && c->transport && !c->broken;
+}
+
+static bool say_end(struct conn *c)
+{
+    c->shut_said = c->transport->shutdown(c);
+    if (!c->shut_said)
+        arm(c, EV_WRITE);
+    return c->shut_said;
+}
+
 static void finish_shutdown(struct conn *c)
 {
     if (!c->shut_wanted || c->shut_done || c->out.bytes)
+        return;
+    if (owes_end(c) && !say_end(c))
+        return;
+    if (c->out.bytes)
         return;
     c->shut_done = true;
     (void)shutdown(c->fd, SHUT_WR);
@@ -336,7 +395,7 @@ enum err conn_flush(struct conn *c)
         ssize_t sent = transmit(c, iov, n);
         if (sent < 0)
             return would_block() ? OK : broken(c);
-        if (!c->transport)
+        if (!seals(c))
             c->sent_bytes += (size_t)sent;
         chunkq_consume(&c->out, &c->loop->chunks, (size_t)sent);
     }
@@ -394,7 +453,7 @@ enum err conn_write_some(struct conn *c, const struct iovec *iov, int n, size_t 
     if (c->broken)
         return ERR_RESET;
     size_t total = iov_bytes(iov, n);
-    if (!c->transport)
+    if (!seals(c))
         return write_plain(c, iov, n, total, sent);
     if (c->out.bytes)
         return OK;
@@ -410,7 +469,7 @@ enum err conn_write(struct conn *c, const struct iovec *iov, int n)
     if (c->broken)
         return ERR_RESET;
     size_t total = iov_bytes(iov, n);
-    if (c->transport)
+    if (seals(c))
         return write_through(c, iov, n, total);
     enum err e = write_plain(c, iov, n, total, &sent);
     if (e == OK)
@@ -439,7 +498,7 @@ void conn_wire(struct conn *c, struct slice s)
 
 size_t conn_unsent(const struct conn *c)
 {
-    return c->out.bytes;
+    return c->out.bytes + owes_end(c);
 }
 
 bool conn_peer_took(struct conn *c)
@@ -448,7 +507,7 @@ bool conn_peer_took(struct conn *c)
     if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &queued) < 0 || (queued == 0 && c->out.bytes == 0))
         return false;
     uint64_t acked = c->sent_bytes - (uint64_t)queued;
-    if (c->transport)
+    if (seals(c))
         acked -= c->out.bytes; /* was counted when the transport took it */
     bool moved = acked != c->acked_bytes;
     c->acked_bytes = acked;
@@ -457,8 +516,6 @@ bool conn_peer_took(struct conn *c)
 
 void conn_shutdown(struct conn *c)
 {
-    if (c->transport && !c->shut_wanted && !c->broken)
-        c->transport->shutdown(c);
     c->shut_wanted = true;
     if (!c->broken)
         finish_shutdown(c);

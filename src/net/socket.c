@@ -1,6 +1,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,4 +158,15 @@ struct addr socket_local(int fd)
     if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
         return (struct addr){0};
     return addr_from_sockaddr((struct sockaddr *)&ss, len);
+}
+
+size_t socket_send_room(int fd)
+{
+    uint32_t m[SK_MEMINFO_VARS];
+    socklen_t len = sizeof(m);
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &len) < 0 || len < sizeof(m))
+        return SIZE_MAX;
+    uint32_t all = m[SK_MEMINFO_SNDBUF], queued = m[SK_MEMINFO_WMEM_QUEUED];
+    uint32_t room = all > queued ? all - queued : 0;
+    return room >= queued / 2 ? room : 0;
 }

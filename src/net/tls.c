@@ -16,7 +16,7 @@
 #define WARM_MAX     128          /* conns of a loop that keep OpenSSL's buffers, 34 KiB each */
 
 struct tls_space {
-    BIO_METHOD *method;
+    BIO_METHOD *method, *ktls_method;
     struct list warm; /* most recently used first */
     unsigned warm_n;
     size_t out_n;
@@ -51,7 +51,7 @@ static int bio_read(BIO *b, char *to, int n)
     return (int)take;
 }
 
-static void flush(struct tls *t)
+void tls_flush(struct tls *t)
 {
     struct tls_space *s = space_of(t);
     size_t n = s->out_n;
@@ -61,15 +61,25 @@ static void flush(struct tls *t)
 }
 
 /* Never refuses: what the socket does not take waits in the conn's queue. */
+void tls_put(struct tls *t, const char *p, size_t n)
+{
+    struct tls_space *s = space_of(t);
+    CHECK(n <= OUT_BYTES);
+    if (n > OUT_BYTES - s->out_n)
+        tls_flush(t);
+    memcpy(s->out + s->out_n, p, n);
+    s->out_n += n;
+}
+
+bool tls_unsent(const struct tls *t)
+{
+    return space_of(t)->out_n || t->conn->out.bytes;
+}
+
 static int bio_write(BIO *b, const char *p, int n)
 {
-    struct tls *t = BIO_get_data(b);
-    struct tls_space *s = space_of(t);
-    CHECK(n >= 0 && (size_t)n <= OUT_BYTES);
-    if ((size_t)n > OUT_BYTES - s->out_n)
-        flush(t);
-    memcpy(s->out + s->out_n, p, (size_t)n);
-    s->out_n += (size_t)n;
+    CHECK(n >= 0);
+    tls_put(BIO_get_data(b), p, (size_t)n);
     return n;
 }
 
@@ -97,6 +107,7 @@ static struct tls_space *space_new(void)
     BIO_meth_set_write(s->method, bio_write);
     BIO_meth_set_ctrl(s->method, bio_ctrl);
     BIO_meth_set_create(s->method, bio_create);
+    s->ktls_method = tls_ktls_method();
     return s;
 }
 
@@ -106,6 +117,7 @@ void tls_space_free(struct tls_space *s)
         return;
     CHECK(list_empty(&s->warm));
     BIO_meth_free(s->method);
+    BIO_meth_free(s->ktls_method);
     free(s);
 }
 
@@ -142,10 +154,11 @@ static void on_message(int writing, int version, int type, const void *p, size_t
                        void *arg)
 {
     struct tls *t = arg;
-    (void)version, (void)p, (void)n, (void)ssl;
+    (void)version, (void)ssl;
     if (writing || type != SSL3_RT_HANDSHAKE || !t->ready)
         return;
-    if (++t->messages <= TLS_MESSAGES_MAX + (t->conn->received_bytes >> 20))
+    if (++t->messages <= TLS_MESSAGES_MAX + (t->conn->received_bytes >> 20) &&
+        !tls_ktls_outdated(t, p, n))
         return;
     t->fault = EPROTO;
     t->in = slice_of(NULL, 0);
@@ -185,7 +198,7 @@ static void finish(struct tls *t)
 {
     keep_rest(t);
     t->in = slice_of(NULL, 0);
-    flush(t);
+    tls_flush(t);
 }
 
 /* One recv for room bytes of plaintext. False: nothing came; t->ended and t->fault tell why. */
@@ -341,19 +354,24 @@ static enum err transport_send(struct conn *c, const struct iovec *iov, int n)
         return ERR_RESET;
     warm_up(t);
     bool good = encrypt_pieces(t, iov, n);
-    flush(t);
+    tls_flush(t);
     return good && !c->broken ? OK : ERR_RESET;
 }
 
 /* ---- ending ---- */
 
-static void transport_shutdown(struct conn *c)
+static bool transport_shutdown(struct conn *c)
 {
     struct tls *t = tls_of(c);
     if (t->dead || !t->ready)
-        return;
-    (void)SSL_shutdown(t->ssl);
-    flush(t);
+        return true;
+    t->ending = true;
+    int r = SSL_shutdown(t->ssl);
+    t->ending = false;
+    bool waits = r < 0 && SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+    tls_flush(t);
+    return !waits;
 }
 
 static void free_tls(struct tls *t)
@@ -373,7 +391,7 @@ static void transport_close(struct conn *c)
 {
     struct tls *t = tls_of(c);
     if (!c->broken && !c->shut_wanted)
-        transport_shutdown(c);
+        (void)transport_shutdown(c);
     free_tls(t);
     c->transport = NULL;
     c->transport_state = NULL;
@@ -385,24 +403,35 @@ static const struct transport transport = {
 
 /* ---- beginning ---- */
 
+static bool set_bios(struct tls *t, struct tls_space *s)
+{
+    BIO *in = BIO_new(s->method);
+    BIO *out = in && t->ctx->ktls ? tls_ktls_bio(t, s->ktls_method) : in;
+    if (!out) {
+        BIO_free(in);
+        return false;
+    }
+    BIO_set_data(in, t);
+    SSL_set_bio(t->ssl, in, out);
+    return true;
+}
+
 static struct tls *tls_new(struct conn *c, struct tls_ctx *ctx)
 {
     struct tls *t = malloc(sizeof(*t));
     SSL *ssl = SSL_new(ctx->ssl);
     if (!c->loop->tls)
         c->loop->tls = space_new();
-    BIO *b = BIO_new(c->loop->tls->method);
-    if (!t || !ssl || !b) {
+    if (t)
+        *t = (struct tls){.ssl = ssl, .conn = c, .ctx = ctx, .why = ""};
+    if (!t || !ssl || !set_bios(t, c->loop->tls)) {
         free(t);
         SSL_free(ssl);
-        BIO_free(b);
         ERR_clear_error();
         return NULL;
     }
-    *t = (struct tls){.ssl = ssl, .conn = c, .ctx = tls_ctx_ref(ctx), .why = ""};
+    tls_ctx_ref(ctx);
     list_init(&t->warm);
-    BIO_set_data(b, t);
-    SSL_set_bio(ssl, b, b);
     SSL_set_app_data(ssl, t);
     SSL_set_msg_callback(ssl, on_message);
     SSL_set_msg_callback_arg(ssl, t);
@@ -500,6 +529,8 @@ static enum err handshake(struct tls *t)
         int r = SSL_do_handshake(t->ssl);
         if (r == 1) {
             t->ready = true;
+            if (t->ctx->ktls)
+                tls_ktls_decide(t);
             tls_resume_renew(t);
             return OK;
         }
@@ -551,5 +582,6 @@ struct tls_info tls_info(const struct conn *c)
         .server_name = slice_str(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)),
         .group = slice_str(group ? group : ""),
         .resumed = SSL_session_reused(t->ssl),
+        .offloaded = c->kernel_seals,
     };
 }

@@ -306,11 +306,19 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
 
 /* ---- servers ---- */
 
+static void set_ktls(struct tls_ctx *x, bool ktls)
+{
+    x->ktls = ktls;
+    if (ktls)
+        SSL_CTX_set_options(x->ssl, SSL_OP_ENABLE_KTLS);
+}
+
 struct tls_ctx *tls_ctx_server(const struct tls_ctx_server *o, int64_t wall_s,
                                const struct tls_ctx_complaints *complaints)
 {
     struct tls_ctx *x = new_ctx(TLS_server_method(), true);
     set_common(x->ssl);
+    set_ktls(x, o->ktls);
     copy_alpn(x, o->alpn);
     if (x->alpn_n)
         SSL_CTX_set_alpn_select_cb(x->ssl, on_alpn, x);

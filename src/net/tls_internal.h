@@ -99,6 +99,7 @@ struct tls_ctx {
     SSL_CTX *ssl;
     atomic_uint refs;
     bool server, verify;
+    bool ktls; /* the kernel encrypts what is sent, where it can */
     enum tls_mutual_mode mutual;
     bool ignore_expiry; /* of clients' certificates */
     uint64_t fingerprint;
@@ -131,8 +132,22 @@ struct tls {
     bool started;      /* something was received */
     bool ready;        /* the handshake is done */
     bool ended;        /* close_notify or FIN came: to be said by the next recv */
+    bool ending;       /* close_notify is being sent */
     bool dead;         /* no call of OpenSSL makes sense any more */
 };
+
+/* tls.c: what is to be sent during the handshake, or by us, goes through a scratch. */
+void tls_put(struct tls *t, const char *p, size_t n);
+void tls_flush(struct tls *t);
+bool tls_unsent(const struct tls *t); /* some of it waits, here or in the conn */
+
+/* tls_ktls.c: the BIO that OpenSSL sends through. NULL: no memory. */
+BIO *tls_ktls_bio(struct tls *t, BIO_METHOD *method);
+BIO_METHOD *tls_ktls_method(void); /* one for all of a loop; the caller frees it */
+/* After the handshake: it is known who encrypts. */
+void tls_ktls_decide(struct tls *t);
+/* The peer asks for new keys to be sent with, which the kernel cannot be given. */
+bool tls_ktls_outdated(const struct tls *t, const unsigned char *message, size_t n);
 
 /* For callbacks of the context. */
 static inline struct tls *tls_of_ssl(const SSL *ssl)

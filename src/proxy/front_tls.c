@@ -29,6 +29,7 @@ static void secured(struct session *s)
     struct tls_info info = tls_info(s->conn);
     s->tls_protocol = info.protocol;
     s->tls_cipher = info.cipher;
+    counter_add(&counters_of(s->proxy->counters, s->slot)->tls[info.offloaded], 1);
     connection_decided(s, true);
     if (is_http(s))
         s->vouched = vouched_new(s->conn);

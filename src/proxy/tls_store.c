@@ -213,6 +213,7 @@ static void load_listener(struct snapshot *s, struct listener *l,
         .id = l->name,
         .tickets = s->tickets,
         .mutual = mutual_of(&s->arena, &c->mutual),
+        .ktls = s->ktls,
     };
     if (!server.policy)
         return;
@@ -350,20 +351,23 @@ static bool any_tls(const struct snapshot *s)
     return false;
 }
 
-/* Nothing depends on it, so it is no error. */
-static void say_ktls(const struct config *c, struct report *r)
+/* Nothing depends on it, so without it there is no error. */
+static bool ask_ktls(const struct config *c, struct report *r)
 {
     struct config_pos pos = {.file = c->path};
-    if (c->tls.ktls)
+    if (!c->tls.ktls)
+        return false;
+    enum tls_ktls found = tls_ktls_probe();
+    if (found != TLS_KTLS_POSSIBLE)
         report_warning(r, pos, "tls.ktls is not available: %s; TLS stays in user space",
-                       tls_ktls_why(tls_ktls_probe()));
+                       tls_ktls_why(found));
+    return found == TLS_KTLS_POSSIBLE;
 }
 
 bool tls_store_load(struct snapshot *s, const struct tls_store_options *o, struct report *r)
 {
     size_t errors = r->errors;
-    if (!o->old)
-        say_ktls(s->config, r);
+    s->ktls = o->old ? o->old->ktls : ask_ktls(s->config, r);
     if (any_tls(s) && !set_tickets(s, o, r) && r->errors == errors)
         report_error(r, s->listeners[0].config->pos, "no randomness for ticket keys");
     if (!set_cookies(s, o, r) && r->errors == errors)

@@ -9,6 +9,8 @@ static void add_listener(struct stats_listener *out, const struct listener_count
     out->connections_total += counter_get(&k->connections_total);
     out->received_bytes += counter_get(&k->received_bytes);
     out->sent_bytes += counter_get(&k->sent_bytes);
+    for (unsigned i = 0; i < ARRAY_LEN(out->tls); i++)
+        out->tls[i] += counter_get(&k->tls[i]);
     for (unsigned i = 0; i < COUNTERS_CODES; i++)
         out->codes[i] += counter_get(&k->codes[i]);
     for (unsigned i = 0; i < REASON_COUNT; i++)

@@ -70,6 +70,10 @@ static void write_listener(struct strbuf *b, const struct server *s, const struc
     write_listen(b, l->config);
     number(b, "connections", k.connections_active);
     number(b, "connections_total", k.connections_total);
+    if (l->tls) {
+        number(b, "tls_connections_total", k.tls[0] + k.tls[1]);
+        number(b, "tls_connections_offloaded", k.tls[1]);
+    }
     number(b, "requests", k.requests);
     number(b, "received_bytes", k.received_bytes);
     number(b, "sent_bytes", k.sent_bytes);

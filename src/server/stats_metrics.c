@@ -110,6 +110,18 @@ static void write_reasons(struct strbuf *b, struct slice listener, const struct 
     }
 }
 
+/* Both are there once there was one: a share is to be seen. */
+static void write_tls(struct strbuf *b, struct slice listener, const struct stats_listener *k)
+{
+    static const char *const offloaded[] = {"no", "yes"};
+    for (unsigned i = 0; i < ARRAY_LEN(k->tls) && k->tls[0] + k->tls[1]; i++) {
+        begin(b, "tls_connections_total");
+        label(b, "listener", listener);
+        label(b, "offloaded", slice_str(offloaded[i]));
+        end(b, k->tls[i]);
+    }
+}
+
 static void write_bytes(struct strbuf *b, struct slice listener, const char *direction, uint64_t v)
 {
     begin(b, "bytes_total");
@@ -132,6 +144,10 @@ static void write_listeners(struct strbuf *b, const struct listeners_sums *l)
     family(b, "connections_total", "counter", "Client connections that were accepted.");
     for (unsigned i = 0; i < l->n; i++)
         by_listener(b, "connections_total", l->names[i], l->sums[i].connections_total);
+    family(b, "tls_connections_total", "counter",
+           "TLS handshakes that succeeded, and whether the kernel encrypts what is sent.");
+    for (unsigned i = 0; i < l->n; i++)
+        write_tls(b, l->names[i], &l->sums[i]);
     family(b, "bytes_total", "counter", "Bytes received from clients and sent to them.");
     for (unsigned i = 0; i < l->n; i++) {
         write_bytes(b, l->names[i], "received", l->sums[i].received_bytes);

@@ -1,5 +1,6 @@
 """TLS with clients and with targets."""
 
+import errno
 import hashlib
 import re
 import socket
@@ -393,10 +394,43 @@ def test_a_policy_that_cannot_be_had_is_an_error(tmp_path, store, policy, words)
     assert done.returncode == 1 and words in done.stderr, done.stderr
 
 
-def test_ktls_is_asked_for_in_vain_and_told_so(tenbin, origin, store):
+def kernel_has_tls():
+    """As tenbin asks it: without a connection a kernel with the module "tls" says so."""
+    with socket.socket() as asked:
+        try:
+            asked.setsockopt(socket.IPPROTO_TCP, 31, b"tls")  # TCP_ULP
+        except OSError as e:
+            return e.errno == errno.ENOTCONN
+    return True
+
+
+def tls_connections(lb, listener="web"):
+    return {k: int(v) for k, v in lb.metrics().items() if k.startswith("tenbin_tls_connections_total") and f'listener="{listener}"' in k}
+
+
+def counted(no, yes, listener="web"):
+    name = 'tenbin_tls_connections_total{listener="%s",offloaded="%s"}'
+    return {name % (listener, "no"): no, name % (listener, "yes"): yes}
+
+
+def test_ktls_is_used_where_it_can_be_had_and_else_told_why_not(tenbin, origin, store):
     lb = tenbin("tls: {ktls: true}\n" + HTTPS, app=origin.address, certs=store)
-    lb.says("warning: tls.ktls is not available: .*; TLS stays in user space")
+    can = kernel_has_tls()
+    if not can:
+        lb.says("warning: tls.ktls is not available: .*; TLS stays in user space")
+    for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
+        assert connect(lb, context=client_context(maximum=version)).get("/").status == 200
+    assert tls_connections(lb) == (counted(0, 2) if can else counted(2, 0))
+    status = next(each for each in lb.status()["listeners"] if each["name"] == "web")
+    assert (status["tls_connections_total"], status["tls_connections_offloaded"]) == (2, 2 if can else 0)
+
+
+def test_handshakes_that_succeeded_are_counted_and_others_are_not(tenbin, origin, store):
+    lb = tenbin(HTTPS, app=origin.address, certs=store)
+    assert tls_connections(lb) == {}
     assert connect(lb).get("/").status == 200
+    assert wire.Client(lb.port()).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 400
+    assert tls_connections(lb) == counted(1, 0) and tls_connections(lb, "raw") == {}
 
 
 # --- targets
