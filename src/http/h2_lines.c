@@ -61,14 +61,14 @@ struct chunk *h2_lines_read(struct chunkpool *pool, struct slice head, bool http
         if (id == FIELD_HOST)
             host = value;
         if (!has_no_place(id))
-            at[k++] = h2_private_nv(name, value);
+            at[k++] = h2_private_field_nv(id, name, value);
     }
     size_t without = host.n == 0;
-    at[without] = h2_private_nv(SLICE(":method"), method);
-    at[without + 1] = h2_private_nv(SLICE(":scheme"), https ? SLICE("https") : SLICE("http"));
-    at[without + 2] = h2_private_nv(SLICE(":path"), slice_upto(path, path.n - VERSION.n));
+    at[without] = h2_private_own_nv(SLICE(":method"), method);
+    at[without + 1] = h2_private_own_nv(SLICE(":scheme"), https ? SLICE("https") : SLICE("http"));
+    at[without + 2] = h2_private_own_nv(SLICE(":path"), slice_upto(path, path.n - VERSION.n));
     if (host.n)
-        at[3] = h2_private_nv(SLICE(":authority"), host);
+        at[3] = h2_private_own_nv(SLICE(":authority"), host);
     *nv = at + without;
     *n = k - without;
     return store;

@@ -68,6 +68,21 @@ static inline nghttp2_nv h2_private_nv(struct slice name, struct slice value)
                         .valuelen = value.n};
 }
 
+/* A name of ours, in small letters, which nghttp2 need not copy. */
+static inline nghttp2_nv h2_private_own_nv(struct slice name, struct slice value)
+{
+    nghttp2_nv nv = h2_private_nv(name, value);
+    nv.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    return nv;
+}
+
+static inline nghttp2_nv h2_private_field_nv(enum field_id id, struct slice name,
+                                             struct slice value)
+{
+    struct slice known = fields_name(id);
+    return known.n ? h2_private_own_nv(known, value) : h2_private_nv(name, value);
+}
+
 /* The connection is at its end: the first reason counts. */
 void h2_session_fail(struct h2_private *p, enum reason why, uint32_t code);
 /* One token; none left: the end, with ENHANCE_YOUR_CALM. */

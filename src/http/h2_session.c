@@ -316,15 +316,6 @@ struct nv_list {
     char status[3];
 };
 
-/* A name that we know need not be copied, and is in small letters. */
-static nghttp2_nv nv_of(const struct field *f)
-{
-    struct slice known = fields_name((enum field_id)f->id);
-    nghttp2_nv nv = h2_private_nv(known.n ? known : f->name, f->value);
-    nv.flags = known.n ? NGHTTP2_NV_FLAG_NO_COPY_NAME : NGHTTP2_NV_FLAG_NONE;
-    return nv;
-}
-
 static void nv_list_make(struct nv_list *l, struct chunkpool *pool, unsigned status,
                          const struct field *fields, uint32_t n)
 {
@@ -334,10 +325,10 @@ static void nv_list_make(struct nv_list *l, struct chunkpool *pool, unsigned sta
     l->status[2] = (char)('0' + status % 10);
     l->store = chunkpool_get(pool, (n + 1) * sizeof(*l->at));
     l->at = (nghttp2_nv *)(void *)l->store->data;
-    l->at[0] = h2_private_nv(SLICE(":status"), slice_of(l->status, sizeof(l->status)));
-    l->at[0].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    l->at[0] = h2_private_own_nv(SLICE(":status"), slice_of(l->status, sizeof(l->status)));
     for (uint32_t i = 0; i < n; i++)
-        l->at[i + 1] = nv_of(&fields[i]);
+        l->at[i + 1] =
+            h2_private_field_nv((enum field_id)fields[i].id, fields[i].name, fields[i].value);
     l->n = n + 1;
 }
 

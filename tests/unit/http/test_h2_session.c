@@ -762,6 +762,23 @@ static void test_a_head_alone_ends_the_stream(void **state)
     peer_free(p);
 }
 
+/* What is given may be gone when the frame is made. */
+static void test_names_are_small_and_kept_whether_they_are_known_or_not(void **state)
+{
+    (void)state;
+    struct peer *p = greeted();
+    struct h2_stream *st = open_get(p);
+    char text[] = "Content-TypeX-Owna/bc";
+    const struct field fields[] = {
+        {.name = slice_of(text, 12), .value = slice_of(text + 17, 3), .id = FIELD_CONTENT_TYPE},
+        {.name = slice_of(text + 12, 5), .value = slice_of(text + 20, 1)},
+    };
+    h2_session_respond(&p->s, st, 200, fields, 2, NULL);
+    memset(text, '?', sizeof(text));
+    assert_string_equal(said(p), "HEADERS 1 END :status=200 content-type=a/b x-own=c\n");
+    peer_free(p);
+}
+
 static void test_interim_heads_come_before_the_final_one(void **state)
 {
     (void)state;
@@ -1321,6 +1338,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_preface_ends_the_connection),
         cmocka_unit_test(test_settings_must_come_first),
         cmocka_unit_test(test_a_head_alone_ends_the_stream),
+        cmocka_unit_test(test_names_are_small_and_kept_whether_they_are_known_or_not),
         cmocka_unit_test(test_interim_heads_come_before_the_final_one),
         cmocka_unit_test(test_a_body_is_taken_from_its_flow_until_it_ends),
         cmocka_unit_test(test_an_end_without_bytes_is_an_empty_frame),
