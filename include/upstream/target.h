@@ -39,6 +39,7 @@ struct target_local {
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
     struct counter silent; /* requests that were not answered in time */
+    struct counter broken; /* requests that were sent and not answered: a reset, an end, garbage */
     struct tls_resume resume; /* only this worker looks at it */
     struct list dialing;      /* of struct link that leases may wait for together */
     uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
@@ -49,7 +50,7 @@ void target_count_response(struct target_local *l, uint64_t us);
 
 /* What the workers have counted; a connection that did not come about is a request that failed. */
 struct target_counts {
-    uint64_t requests, failures; /* failures: 5xx and connections that did not come about */
+    uint64_t requests, failures; /* failures: 5xx, no connection, no answer on one */
 };
 
 /* Their last digits, so to say: only differences mean something. */

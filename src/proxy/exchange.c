@@ -697,11 +697,18 @@ static bool is_its_fault(const struct exchange *x, bool any_byte_received)
     return x->raw ? x->down.total_bytes == 0 : any_byte_received || !x->lease.reused;
 }
 
+static void blame(struct exchange *x, bool any_byte_written)
+{
+    lease_failed(&x->lease);
+    if (any_byte_written && !x->raw && !x->target_status)
+        counter_add(&x->lease.target->local[x->proxy->worker].broken, 1);
+}
+
 void exchange_back_failed(struct exchange *x, enum reason why, bool any_byte_written,
                           bool any_byte_received)
 {
     if (is_its_fault(x, any_byte_received))
-        lease_failed(&x->lease);
+        blame(x, any_byte_written);
     if (may_retry(x, any_byte_written, any_byte_received)) {
         try_again(x);
         return;

@@ -114,7 +114,7 @@ static struct target_counts count(const struct target *t)
     struct target_counts c = {0};
     for (unsigned w = 0; w < t->workers; w++) {
         const struct target_local *l = &t->local[w];
-        uint64_t errors = counter_get(&l->connect_errors);
+        uint64_t errors = counter_get(&l->connect_errors) + counter_get(&l->broken);
         c.requests += counter_get(&l->requests) + errors;
         c.failures += counter_get(&l->codes[5]) + errors;
     }

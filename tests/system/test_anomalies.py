@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 import origin as o
 from lb import eventually
 
@@ -13,6 +15,9 @@ target_groups:
 """
 
 
+RESET = "an RST and no answer"
+
+
 class Moody:
     def __init__(self, name):
         self.name, self.status, self.thinks = name, "200 OK", 0
@@ -20,6 +25,9 @@ class Moody:
     def __call__(self, peer):
         while peer.read_request():
             time.sleep(self.thinks)
+            if self.status == RESET:
+                peer.reset()
+                return
             peer.send(o.response(self.name, self.status))
 
 
@@ -44,11 +52,12 @@ def await_anomalies(lb, wanted, seconds=30):
     eventually(there, f"the anomalies {wanted}", seconds)
 
 
-def test_a_target_that_fails_more_than_its_peers_is_anomalous_until_it_does_not(tenbin, origins):
+@pytest.mark.parametrize("fault", ["500 No", RESET])
+def test_a_target_that_fails_more_than_its_peers_is_anomalous_until_it_does_not(tenbin, origins, fault):
     moods = [Moody("a"), Moody("b"), Moody("c")]
     lb = start(tenbin, moods, origins)
     assert [t["anomaly"] for t in targets(lb)] == ["normal"] * 3
-    moods[1].status = "500 No"
+    moods[1].status = fault
     await_anomalies(lb, ["normal", "anomalous", "normal"])
     assert targets(lb)[1]["mitigation_in_effect"] is False
     lb.says(r"target \S+ of app is anomalous: \d+ % of its requests fail")
