@@ -37,6 +37,8 @@ static inline char slice_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* The first `cap` bytes of s, folded, in `to`. */
+struct slice slice_fold(char *to, size_t cap, struct slice s);
 bool slice_ieq(struct slice a, struct slice b);
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);

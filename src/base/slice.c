@@ -1,5 +1,13 @@
 #include "base/slice.h"
 
+struct slice slice_fold(char *to, size_t cap, struct slice s)
+{
+    s = slice_upto(s, cap);
+    for (size_t i = 0; i < s.n; i++)
+        to[i] = slice_lower(s.p[i]);
+    return slice_of(to, s.n);
+}
+
 bool slice_ieq(struct slice a, struct slice b)
 {
     if (a.n != b.n)

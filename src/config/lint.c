@@ -36,20 +36,12 @@ bool lint_covers(struct slice wide, struct slice narrow)
     return w == wide.n;
 }
 
-static struct slice lower(char *to, size_t cap, struct slice s)
-{
-    s = slice_upto(s, cap);
-    for (size_t i = 0; i < s.n; i++)
-        to[i] = slice_lower(s.p[i]);
-    return slice_of(to, s.n);
-}
-
 static bool value_covers(enum config_condition_type type, struct slice wide, struct slice narrow)
 {
     char a[256], b[256];
     if (type != CONFIG_CONDITION_HOST_HEADER)
         return lint_covers(wide, narrow);
-    return lint_covers(lower(a, sizeof(a), wide), lower(b, sizeof(b), narrow));
+    return lint_covers(slice_fold(a, sizeof(a), wide), slice_fold(b, sizeof(b), narrow));
 }
 
 static bool condition_covers(const struct config_condition *wide,

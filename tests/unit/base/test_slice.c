@@ -35,6 +35,16 @@ static void test_only_letters_are_folded(void **state)
     assert_false(slice_ieq(SLICE("host"), SLICE("hos")));
 }
 
+static void test_a_folded_copy_has_room_for_what_it_is_given(void **state)
+{
+    (void)state;
+    char to[4] = "....";
+    assert_true(slice_eq(slice_fold(to, 3, SLICE("A[b")), SLICE("a[b")));
+    assert_true(slice_eq(slice_fold(to, 3, SLICE("WXYZ")), SLICE("wxy")));
+    assert_int_equal(to[3], '.');
+    assert_int_equal(slice_fold(to, 3, SLICE("")).n, 0);
+}
+
 static void test_beginnings_and_endings(void **state)
 {
     (void)state;
@@ -159,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equality_is_of_bytes_and_length),
         cmocka_unit_test(test_only_letters_are_folded),
+        cmocka_unit_test(test_a_folded_copy_has_room_for_what_it_is_given),
         cmocka_unit_test(test_beginnings_and_endings),
         cmocka_unit_test(test_find_gives_the_length_when_there_is_none),
         cmocka_unit_test(test_cuts_never_leave_the_slice),
