@@ -14,6 +14,10 @@ bool pattern_match(struct slice pattern, struct slice text);
 struct slice pattern_head(struct slice pattern);
 struct slice pattern_tail(struct slice pattern);
 
+/* Does the pattern match a host that a certificate with this name is for? The name is one host, or
+ * `*.` and the rest of it, where the star is one label that is not empty. Exact. */
+bool pattern_meets_name(struct slice pattern, struct slice name);
+
 static inline bool pattern_is_literal(struct slice pattern)
 {
     return pattern_head(pattern).n == pattern.n;

@@ -68,3 +68,17 @@ bool pattern_match(struct slice pattern, struct slice text)
     }
     return text.n >= pattern.n && piece_at(pattern, text.p + (text.n - pattern.n));
 }
+
+/* Of a wildcard name: whatever of the pattern stands before its first dot matches some label, so it
+ * is enough that what is behind some place in there matches the rest. A star at that place may
+ * stand for more of the text, so it stays. */
+bool pattern_meets_name(struct slice pattern, struct slice name)
+{
+    if (!slice_starts(name, SLICE("*.")))
+        return pattern_match(pattern, name);
+    struct slice rest = slice_from(name, 1);
+    for (size_t i = 0; i < pattern.n && pattern.p[i] != '.'; i++)
+        if (pattern_match(slice_from(pattern, pattern.p[i] == '*' ? i : i + 1), rest))
+            return true;
+    return false;
+}

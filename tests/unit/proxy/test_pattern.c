@@ -168,6 +168,97 @@ static void test_head_and_tail_are_the_literal_ends(void **state)
     }
 }
 
+static void test_a_pattern_meets_the_names_of_certificates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *name;
+        bool meets;
+    } rows[] = {
+        {"a.test", "a.test", true},
+        {"a.test", "b.test", false},
+        {"a.test", "test", false},
+        {"*", "a.test", true},
+        {"*.test", "a.test", true},
+        {"*.a.test", "a.test", false},
+        {"?.test", "a.test", true},
+        {"?.test", "aa.test", false},
+        {"a.*", "a.test", true},
+        {"a.test", "*.test", true},
+        {"a.b.test", "*.test", false},
+        {"test", "*.test", false},
+        {".test", "*.test", false},
+        {"a.tes", "*.test", false},
+        {"a.testt", "*.test", false},
+        {"*", "*.test", true},
+        {"**", "*.test", true},
+        {"?*", "*.test", true},
+        {"*.test", "*.test", true},
+        {"*.b.test", "*.test", false},
+        {"*b.test", "*.test", true},
+        {"*.b.test", "*.b.test", true},
+        {"*.test", "*.b.test", true},
+        {"*.?.test", "*.test", false},
+        {"*.?.test", "*.b.test", true},
+        {"?.test", "*.test", true},
+        {"?test", "*.test", false},
+        {"??test", "*.test", true},
+        {"a?test", "*.test", true},
+        {"a?b?test", "*.test", true},
+        {"a.b?test", "*.test", false},
+        {"a*.test", "*.test", true},
+        {"a*z.test", "*.test", true},
+        {"a.*z.test", "*.test", false},
+        {"*a*t", "*.test", true},
+        {"*x", "*.test", false},
+        {"a*", "*.test", true},
+        {"a.*", "*.test", true},
+        {"a.x*", "*.test", false},
+        {"", "*.test", false},
+        {"*.", "*.test", false},
+        {"?", "*.test", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct slice p = slice_str(rows[i].pattern), name = slice_str(rows[i].name);
+        if (pattern_meets_name(p, name) != rows[i].meets)
+            fail_msg("'%s' and '%s': expected %d", rows[i].pattern, rows[i].name, rows[i].meets);
+    }
+}
+
+/* Of all labels of a and b up to `left` more letters: does one, with the rest behind it, match? */
+static bool some_label_matches(struct slice p, char *label, size_t n, size_t left,
+                               struct slice rest)
+{
+    memcpy(label + n, rest.p, rest.n);
+    if (n && reference(p, slice_of(label, n + rest.n)))
+        return true;
+    for (char c = 'a'; left && c <= 'b'; c++) {
+        label[n] = c;
+        if (some_label_matches(p, label, n + 1, left - 1, rest))
+            return true;
+    }
+    return false;
+}
+
+/* A longer label than the pattern gives it nothing that a shorter one would not. */
+static void test_random_names_of_certificates_agree_with_the_definition(void **state)
+{
+    (void)state;
+    struct rng rng = {12};
+    unsigned meet = 0;
+    for (int i = 0; i < 30000; i++) {
+        char a[6], b[6] = "*.", label[16];
+        struct slice p = random_text(&rng, a, sizeof(a), "ab.*?.*");
+        struct slice rest = random_text(&rng, b + 2, 3, "aab.");
+        struct slice name = slice_of(b, rest.n + 2);
+        bool want = some_label_matches(p, label, 0, sizeof(a), slice_from(name, 1));
+        if (pattern_meets_name(p, name) != want)
+            fail_msg("'%.*s' and '%.*s': expected %d", (int)p.n, p.p, (int)name.n, name.p, want);
+        meet += want;
+    }
+    assert_in_range(meet, 3000, 27000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +269,8 @@ int main(void)
         cmocka_unit_test(test_random_patterns_agree_with_the_definition),
         cmocka_unit_test(test_many_stars_on_a_long_text_take_no_time),
         cmocka_unit_test(test_head_and_tail_are_the_literal_ends),
+        cmocka_unit_test(test_a_pattern_meets_the_names_of_certificates),
+        cmocka_unit_test(test_random_names_of_certificates_agree_with_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
