@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/slice.h"
 #include "net/crypto.h"
 #include "net/tls_policy.h"
@@ -102,6 +103,10 @@ uint64_t tls_ctx_fingerprint(const struct tls_ctx *x);
 
 /* When a server's certificate ends, in seconds since the epoch. */
 int64_t tls_ctx_expiry(const struct tls_ctx *x, size_t pair);
+
+/* The names for which clients can ask for a server's certificate, exact ones and `*.` ones: in
+ * lower case, in the order of the certificate, out of the arena. */
+size_t tls_ctx_names(const struct tls_ctx *x, size_t pair, struct arena *a, struct slice **names);
 
 /* Which certificate a client that asks for `name` and can do ECDSA (or not) gets: the index of
  * its pair. For tests and `explain`. */

@@ -230,12 +230,32 @@ size_t tls_ctx_pick(const struct tls_ctx *x, struct slice name, bool ecdsa)
     return x->certificates[choose(x, name, NULL, ecdsa)].pair;
 }
 
-int64_t tls_ctx_expiry(const struct tls_ctx *x, size_t pair)
+static const struct tls_certificate *of_pair(const struct tls_ctx *x, size_t pair)
 {
     for (size_t i = 0; i < x->certificates_n; i++)
         if (x->certificates[i].pair == pair)
-            return tls_pem_seconds(X509_get0_notAfter(x->certificates[i].leaf));
-    return INT64_MAX;
+            return &x->certificates[i];
+    return NULL;
+}
+
+int64_t tls_ctx_expiry(const struct tls_ctx *x, size_t pair)
+{
+    const struct tls_certificate *c = of_pair(x, pair);
+    return c ? tls_pem_seconds(X509_get0_notAfter(c->leaf)) : INT64_MAX;
+}
+
+size_t tls_ctx_names(const struct tls_ctx *x, size_t pair, struct arena *a, struct slice **names)
+{
+    const struct tls_certificate *c = of_pair(x, pair);
+    struct tls_names found = {0};
+    CHECK(c);
+    tls_names_add(&found, c->leaf, 0);
+    *names = ARENA_ARRAY(a, struct slice, found.n);
+    for (size_t i = 0; i < found.n; i++)
+        (*names)[i] = arena_slice(a, slice_of(found.all[i].text, found.all[i].n));
+    size_t n = found.n;
+    tls_names_fini(&found);
+    return n;
 }
 
 static int compare(const void *a, const void *b)

@@ -8,6 +8,7 @@
 #include "config/nearest.h"
 #include "net/tls_ctx.h"
 #include "net/tls_ktls.h"
+#include "proxy/tls_lint.h"
 
 #define ALPN_H1 "\x08http/1.1"
 #define ALPN_ONLY_H2 "\x02h2"
@@ -224,6 +225,8 @@ static void load_listener(struct snapshot *s, struct listener *l,
                                          c->certificates[i].ocsp.path.p};
     server.pairs = pairs;
     l->tls = tls_ctx_server(&server, o->wall_s, &complaints);
+    if (l->tls)
+        tls_lint_listener(l, r);
 }
 
 /* Contexts hold the ticket keys, so they are as old as those. */

@@ -1,6 +1,7 @@
 """Certificates, keys, CAs, revocation lists and key files that change on disk: what is served follows, nobody notices,
 and what is no good changes nothing."""
 
+import json
 import os
 import re
 import shutil
@@ -309,3 +310,63 @@ def test_expiry_is_shown_by_metrics_and_check(tenbin, origin, store, live):
     assert done.returncode == 0 and "expires in" in done.stderr
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(expiry(store / "short.pem")))
     assert f"{live}/site.pem: valid until {when}" in done.stdout
+
+
+# --- certificates that no rule has a host for
+
+BY_HOST = """
+listeners:
+  - name: web
+    listen: "127.0.0.1:$web"
+    protocol: https
+    certificates:
+      - {certificate: $live/site.pem, key: $live/site.key}
+      - {certificate: $live/old.pem, key: $live/old.key}
+    rules:
+      - {priority: 1, conditions: [{host_header: NEW_HOST}], action: {forward: app}}
+    default_action: {fixed_response: {status_code: 404}}
+target_groups:
+  - {name: app, targets: ["$app"]}
+"""
+NO_RULE = r'no rule of listener "web" has a host that "%s/old\.pem" is for \(old\.test, \*\.old\.test\)'
+
+
+def by_host(host):
+    return BY_HOST.replace("NEW_HOST", f'"{host}"')
+
+
+def test_a_certificate_that_no_rule_has_a_host_for_is_told_by_check(tmp_path, live):
+    certs.make(live, "old", "old.test", "*.old.test")
+    path = tmp_path / "tenbin.yaml"
+    place = BY_HOST.split("\n").index("      - {certificate: $live/old.pem, key: $live/old.key}") + 1
+    def check(host, *arguments):
+        text = by_host(host).replace("$web", "8443").replace("$app", "127.0.0.1:9000").replace("$live", str(live))
+        path.write_text(text)
+        done = lb_module.run("check", "-c", path, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+    words = NO_RULE % live
+    assert re.search(rf"^{path}:{place}:23: warning: {words}$", check("a.test").stderr, re.M)
+    told = json.loads(check("a.test", "--format", "json").stdout)
+    assert told["ok"] and [(w["line"], w["column"]) for w in told["warnings"]] == [(place, 23)]
+    assert re.fullmatch(words, told["warnings"][0]["message"])
+    assert not check("x.OLD.test").stderr
+    assert json.loads(check("*", "--format", "json").stdout)["warnings"] == []
+
+
+def test_a_certificate_that_no_rule_has_a_host_for_is_told_in_the_log(tenbin, origin, store, live):
+    certs.make(live, "old", "old.test", "*.old.test")
+    words = re.compile("warning: .*" + NO_RULE % live)
+    lb = tenbin(by_host("old.test"), app=origin.address, live=live)
+    lb.reload(by_host("x.old.test"))
+    assert not words.search(lb.stderr())
+    lb.reload(by_host("b.test"))
+    eventually(lambda: len(words.findall(lb.stderr())) == 1, "the warning of the reload")
+    certs.make(store, "moved", "old.test", "*.old.test", "b.test", days=60)
+    for kind in ("key", "pem"):
+        replace(live / f"old.{kind}", (store / f"moved.{kind}").read_bytes())
+    name = f'tenbin_certificate_expiry_seconds{{certificate="{live}/old.pem"}}'
+    eventually(lambda: lb.metrics()[name] == expiry(store / "moved.pem"), "the new file")
+    assert len(words.findall(lb.stderr())) == 1
+    lb = tenbin(by_host("c.test"), app=origin.address, live=live)
+    lb.says(r"warning: .*old\.pem\" is for \(old\.test, \*\.old\.test, b\.test\)")

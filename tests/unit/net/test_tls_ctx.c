@@ -119,6 +119,44 @@ static void test_names_of_255_bytes_and_more_get_the_default(void **state)
     tls_ctx_unref(x);
 }
 
+static void assert_names(const struct tls_ctx *x, size_t pair, const char *const *want, size_t n)
+{
+    struct arena a;
+    struct slice *names;
+    arena_init(&a);
+    assert_int_equal(tls_ctx_names(x, pair, &a, &names), n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(slice_eq(names[i], slice_str(want[i])));
+    arena_fini(&a);
+}
+
+static void test_the_names_of_each_certificate_are_told(void **state)
+{
+    (void)state;
+    static const struct cert_spec specs[] = {
+        {.cn = "cn.test"},
+        {.cn = "x", .san = "DNS:z.test,IP:127.0.0.1,DNS:*.EXAMPLE.test,DNS:a*.test", .days = 300},
+        {.cn = "", .san = "IP:127.0.0.1"},
+    };
+    struct said said;
+    struct tls_ctx_pair pairs[3];
+    for (size_t i = 0; i < 3; i++) {
+        struct cert c = certs_make(&specs[i]);
+        char file[2][16];
+        snprintf(file[0], sizeof(file[0]), "n%zu.pem", i);
+        snprintf(file[1], sizeof(file[1]), "n%zu.key", i);
+        pairs[i] = (struct tls_ctx_pair){
+            certs_write(&certs_dir, file[0], (const struct cert *const[]){&c, NULL}),
+            certs_write_key(&certs_dir, file[1], &c, NULL), NULL};
+        certs_free(&c);
+    }
+    struct tls_ctx *x = load(pairs, 3, "intermediate", &said);
+    assert_names(x, 0, (const char *const[]){"cn.test"}, 1);
+    assert_names(x, 1, (const char *const[]){"z.test", "*.example.test"}, 2);
+    assert_names(x, 2, NULL, 0);
+    tls_ctx_unref(x);
+}
+
 /* ---- what cannot be served ---- */
 
 struct bad {
@@ -294,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_best_certificate_for_a_name_is_chosen),
         cmocka_unit_test(test_names_of_255_bytes_and_more_get_the_default),
+        cmocka_unit_test(test_the_names_of_each_certificate_are_told),
         cmocka_unit_test(test_what_cannot_be_served_is_refused_with_file_and_reason),
         cmocka_unit_test(test_a_weak_key_is_refused),
         cmocka_unit_test(test_a_whole_chain_is_good),
