@@ -226,7 +226,7 @@ static void test_the_first_of_two_rules_with_the_same_pattern_wins(void **state)
 static void test_a_forward_shares_by_weight(void **state)
 {
     (void)state;
-    struct group groups[3];
+    struct group groups[3] = {0};
     struct config_forward_group to[] = {
         {.group = 0, .weight = 90}, {.group = 2, .weight = 0}, {.group = 1, .weight = 10}};
     struct config_action c = {.type = CONFIG_ACTION_FORWARD,
@@ -252,7 +252,7 @@ static void test_a_forward_shares_by_weight(void **state)
 static void test_a_forward_without_any_weight_goes_nowhere(void **state)
 {
     (void)state;
-    struct group group;
+    struct group group = {0};
     struct config_forward_group to[] = {{.group = 0, .weight = 0}};
     struct config_action c = {.type = CONFIG_ACTION_FORWARD,
                               .forward = {.groups = to, .groups_n = 1}};
