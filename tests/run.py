@@ -30,6 +30,7 @@ PROGRAM_SECONDS = 180       # a unit test, simulation, lint script or corpus rep
 SYSTEM_FILE_SECONDS = 420   # one file of system tests
 BUILD_SECONDS = 600
 REPLAY_BATCH = 200          # corpus files a process
+WAITERS = 2 * CORES         # files of system tests at once: most of their time they wait
 
 LINT = ("layers", "symbols", "banned", "selftest")
 
@@ -152,17 +153,20 @@ def replay_job(program, files):
     return job
 
 
-# --- system tests: one pytest a file, as many at once as there are cores
+# --- system tests: one pytest a file
 
 def system_suite(build_name, marks, expression=None, extra=()):
-    files = sorted((ROOT / "tests/system").glob("test_*.py"), key=cost_first)
+    """Those of the release build count instructions and memory: one at a time a core."""
+    files = sorted((ROOT / "tests/system").glob("test_*.py"), key=long_first)
     jobs = [pytest_job(file, build_name, marks, expression, extra) for file in files]
-    return Suite(f"system {build_name}", jobs)
+    return Suite(f"system {build_name}", jobs, CORES if build_name == "release" else WAITERS)
 
 
-def cost_first(path):
+def long_first(path):
     """Long files begin first, so that the last to end is short."""
-    long = ["test_reload.py", "test_timeouts.py", "test_bad_input.py", "test_http1.py", "test_tcp.py", "test_cost.py"]
+    long = ["test_discovery_dns.py", "test_autoshift.py", "test_anomalies.py", "test_h2.py", "test_timeouts.py",
+            "test_cpu_idle.py", "test_connection_log.py", "test_certificate_files.py", "test_bad_input.py",
+            "test_back_h2.py", "test_stop.py", "test_tls.py", "test_cost.py", "test_tls_memory.py"]
     return (long.index(path.name) if path.name in long else len(long), path.name)
 
 
