@@ -5,15 +5,14 @@ drawn from a seed, which is printed; which thread does it first is not.
 """
 
 import random
-import threading
 import time
 
 import pytest
 
 import origin as o
 import wire
+from chaos import moody, run_with_reloads
 from lb import eventually
-from moody import moody
 
 SECONDS = 8
 CLIENTS = 10
@@ -139,16 +138,6 @@ def test_nobody_gets_anothers_answer_whatever_happens(tenbin, origins):
     lb = tenbin(TEXT % (1, 1), one=one.address, two=two.address, dead=origins.refusing().address,
                 echo=origins(o.echo).address)
     clients = [Chaos(lb, seed + n) for n in range(CLIENTS)]
-    threads = [threading.Thread(target=client.run) for client in clients]
-    for thread in threads:
-        thread.start()
-    reloads = 0
-    while any(thread.is_alive() for thread in threads):
-        reloads += 1
-        lb.reload(TEXT % (reloads % 5 + 1, reloads % 3 + 1))
-        time.sleep(0.1)
-    for thread in threads:
-        thread.join()
-    assert [wrong for client in clients for wrong in client.wrong] == []
+    reloads = run_with_reloads(lb, clients, lambda n: TEXT % (n % 5 + 1, n % 3 + 1))
     assert sum(client.right for client in clients) > 300 and reloads > 10
     eventually(lambda: lb.status()["snapshots_live"] == 1, "one live snapshot")

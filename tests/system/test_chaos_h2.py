@@ -5,16 +5,15 @@ visibly broken off. What happens is drawn from a seed, which is printed.
 """
 
 import random
-import threading
 import time
 
 import h2.exceptions
 import pytest
 
 import h2origin
+from chaos import moody, run_with_reloads
 from h2client import CANCEL, NO_ERROR, H2Client
 from lb import eventually
-from moody import moody
 
 SECONDS = 8
 CLIENTS = 6
@@ -169,17 +168,7 @@ def test_no_stream_gets_anothers_answer_whatever_happens(tenbin, origins):
                 c=origins(moody2(seed + 2)).address, d=origins(moody2(seed + 3)).address,
                 dead=origins.refusing().address)
     clients = [Chaos(lb, seed + n) for n in range(CLIENTS)]
-    threads = [threading.Thread(target=client.run) for client in clients]
-    for thread in threads:
-        thread.start()
-    reloads = 0
-    while any(thread.is_alive() for thread in threads):
-        reloads += 1
-        lb.reload(TEXT % (3600 if reloads % 10 else 1, reloads % 3 + 1))
-        time.sleep(0.1)
-    for thread in threads:
-        thread.join()
-    assert [wrong for client in clients for wrong in client.wrong] == []
+    reloads = run_with_reloads(lb, clients, lambda n: TEXT % (3600 if n % 10 else 1, n % 3 + 1))
     assert sum(client.right for client in clients) > 200 and reloads > 10
     assert "bad_stream" not in lb.status()["reasons"]  # nobody broke a rule, and an answer that is out is out
     eventually(lambda: lb.status()["snapshots_live"] == 1, "one live snapshot")

@@ -1,9 +1,11 @@
-"""A target that repeats what it is asked, in all framings, and sometimes breaks off wherever it can.
+"""What the chaos tests share: a target that misbehaves, and reloads for as long as clients run.
 
-It answers with the value of X-Id, X-Times times over, and the body that was sent.
+moody() repeats what it is asked, in all framings, and sometimes breaks off wherever it can. It
+answers with the value of X-Id, X-Times times over, and the body that was sent.
 """
 
 import random
+import threading
 import time
 
 import origin as o
@@ -83,3 +85,19 @@ def early(peer, request, mood):
 
 MOODS = [by_length, in_chunks, slowly, until_close, with_close, cut, reset, garbage, early]
 WEIGHTS = [30, 20, 20, 5, 3, 3, 3, 3, 2]
+
+
+def run_with_reloads(lb, clients, text):
+    """Each client.run() in a thread of its own; until all have ended text(n) is reloaded, n from 1 up."""
+    threads = [threading.Thread(target=client.run) for client in clients]
+    for thread in threads:
+        thread.start()
+    reloads = 0
+    while any(thread.is_alive() for thread in threads):
+        reloads += 1
+        lb.reload(text(reloads))
+        time.sleep(0.1)
+    for thread in threads:
+        thread.join()
+    assert [wrong for client in clients for wrong in client.wrong] == []
+    return reloads
