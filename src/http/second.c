@@ -242,6 +242,14 @@ bool second_whole_request(const struct request_head *h)
     return same_request(&w, h) && saw_all(&w, &h->fields);
 }
 
+/* http-parser, and so a target that is made of it, takes a name for Transfer-Encoding that only
+ * begins so, and forgets a `chunked` before it. */
+static bool is_misread(struct slice name)
+{
+    static const struct slice coding = SLICE_INIT("transfer-encoding");
+    return name.n > coding.n && slice_istarts(name, coding);
+}
+
 /* The spans follow one another as they are written down, one space and no more between them, and
  * after the last one the head is over. */
 static bool is_as_written(const struct request_head *h)
@@ -253,7 +261,7 @@ static bool is_as_written(const struct request_head *h)
         return false;
     for (at += VERSION_LINE_END.n; f < end; f++) {
         const char *colon = f->name.p + f->name.n;
-        if (f->name.p != at || f->value.p != colon + 2 || colon[1] != ' ')
+        if (f->name.p != at || f->value.p != colon + 2 || colon[1] != ' ' || is_misread(f->name))
             return false;
         at = f->value.p + f->value.n + strlen("\r\n");
     }

@@ -17,7 +17,8 @@ static void check_accepted(const struct response_head *h, enum method_id method)
     CHECK(h->framing != FRAMING_CLOSE || !h->keep_alive);
     CHECK(h->interim == (h->status < 200 && h->status != 101));
     CHECK(h->status != 101 || h->upgrade_websocket);
-    CHECK(second_framing_response(h) && second_whole_response(h));
+    CHECK(second_framing_response(h));
+    CHECK(second_whole_response(h) || fuzz_is_misread(&h->fields));
 }
 
 static void parse(struct slice raw, enum method_id method, bool upgrade)
@@ -29,7 +30,7 @@ static void parse(struct slice raw, enum method_id method, bool upgrade)
     head_response_init(&h, fields, FUZZ_FIELDS);
     enum reason r = h1_parser_response(raw, &fuzz_limits, method, upgrade, &h);
     CHECK(r == REASON_NONE || status_of(r) == 502);
-    CHECK(r == valid || fuzz_tab_behind_framing(&h.fields));
+    CHECK(r == valid || fuzz_is_misread(&h.fields));
     if (r == REASON_NONE)
         check_accepted(&h, method);
 }

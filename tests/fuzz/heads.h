@@ -37,12 +37,15 @@ static inline struct h1_find_result fuzz_find_head(fuzz_find find, struct slice 
     return r;
 }
 
-/* http-parser reads a tab behind a length or a coding as part of it; that is why it is asked. Each
- * field of a whole head has a CR behind it. */
-static inline bool fuzz_tab_behind_framing(const struct fields *fields)
+/* http-parser reads a tab behind a length or a coding as part of it, and a name that begins as
+ * Transfer-Encoding as that; that is why it is asked. Each field of a whole head has a CR behind it. */
+static inline bool fuzz_is_misread(const struct fields *fields)
 {
+    static const struct slice coding = SLICE_INIT("transfer-encoding");
     for (uint32_t i = 0; i < fields->count; i++) {
         const struct field *f = &fields->at[i];
+        if (f->name.n > coding.n && slice_istarts(f->name, coding))
+            return true;
         if (f->id != FIELD_CONTENT_LENGTH && f->id != FIELD_TRANSFER_ENCODING)
             continue;
         for (const char *p = f->value.p + f->value.n; *p != '\r'; p++)

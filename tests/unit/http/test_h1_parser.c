@@ -734,6 +734,7 @@ static void test_a_written_head_that_is_odd_gets_the_whole_second_opinion(void *
         "POST / HTTP/1.1\r\nHost:a\r\nContent-Length: 5\t\r\n\r\n",
         "POST / HTTP/1.1\r\nHost:a\r\nContent-Length:\t5\t\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\t\r\nB: b\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding2: b\r\n\r\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct request *r = heads_parse(rows[i]);
@@ -744,6 +745,29 @@ static void test_a_written_head_that_is_odd_gets_the_whole_second_opinion(void *
     struct request *r = heads_parse(long_request);
     assert_true(second_written_request(&r->head));
     heads_free_request(r);
+}
+
+/* It forgets the `chunked` before it. */
+static void test_a_name_that_http_parser_takes_for_a_coding_is_400(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        bool accepted;
+    } rows[] = {
+        {"Transfer-Encoding-Id: 1", false}, {"transfer-encodingX:", false},
+        {"TRANSFER-ENCODING_: chunked", false}, {"Transfer-Encodin: 1", true},
+        {"X-Transfer-Encoding: chunked", true}, {"Transfer-Encoder: 1", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[128];
+        snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n%s\r\n\r\n",
+                 rows[i].line);
+        struct request *r = heads_parse(text);
+        if ((r->reason == REASON_NONE) != rows[i].accepted)
+            fail_msg("%s: %d", rows[i].line, r->reason);
+        heads_free_request(r);
+    }
 }
 
 static void test_the_second_opinion_finds_framing_where_none_was_seen(void **state)
@@ -807,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_what_http_parser_reads_otherwise_is_400),
         cmocka_unit_test(test_a_written_head_is_believed_as_it_is_written_and_no_other),
         cmocka_unit_test(test_a_written_head_that_is_odd_gets_the_whole_second_opinion),
+        cmocka_unit_test(test_a_name_that_http_parser_takes_for_a_coding_is_400),
         cmocka_unit_test(test_the_second_opinion_finds_framing_where_none_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
