@@ -30,9 +30,9 @@ struct chunk {
 struct chunkpool {
     struct chunk *free[CHUNK_CLASSES];
     unsigned free_count[CHUNK_CLASSES];
-    size_t used_bytes;   /* handed out; back to 0 when nothing is in flight */
+    size_t used_bytes;     /* handed out; back to 0 when nothing is in flight */
     size_t promised_bytes; /* kept free for those who hold none yet, see CHUNK_PRESSURE_HIGH */
-    size_t budget_bytes; /* limits.buffer_memory */
+    size_t budget_bytes;   /* limits.buffer_memory */
 };
 
 enum chunk_pressure {

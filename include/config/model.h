@@ -53,9 +53,9 @@ struct config_limits {
     uint32_t headers; /* field lines of a head */
     uint32_t trailers_bytes;
     uint32_t chunk_line_bytes;
-    uint64_t body_bytes;          /* or CONFIG_NONE */
-    uint32_t http2_streams;       /* open at the same time, a connection */
-    uint32_t http2_requests;      /* a connection, then GOAWAY */
+    uint64_t body_bytes;     /* or CONFIG_NONE */
+    uint32_t http2_streams;  /* open at the same time, a connection */
+    uint32_t http2_requests; /* a connection, then GOAWAY */
     uint32_t http2_resets;
     uint32_t http2_control_frames;
     uint64_t buffer_memory_bytes; /* a worker; or CONFIG_NONE */
@@ -183,13 +183,13 @@ struct config_listener_attributes {
     uint32_t client_keep_alive_ms;
     enum config_desync desync_mitigation_mode;
     enum config_xff xff_header_processing;
-    bool http2; /* by ALPN on https listeners */
-    bool h2c; /* HTTP/2 by prior knowledge on a plain listener */
+    bool http2;            /* by ALPN on https listeners */
+    bool h2c;              /* HTTP/2 by prior knowledge on a plain listener */
     bool http2_websockets; /* RFC 8441 */
     bool xff_client_port;
     bool drop_invalid_header_fields;
     bool preserve_host_header;
-    bool x_amzn_tls; /* X-Amzn-Tls-Version and -Cipher-Suite to targets */
+    bool x_amzn_tls;    /* X-Amzn-Tls-Version and -Cipher-Suite to targets */
     bool server_header; /* false: `Server` is taken off the target's responses */
     struct config_response_header *response_headers;
     size_t response_headers_n;
@@ -220,7 +220,7 @@ struct config_forward {
     struct config_forward_group *groups; /* at least one; the sum of weights is not 0 */
     size_t groups_n;
     uint32_t stickiness_ms; /* how long a client stays with its group; 0: it does not */
-    bool failover; /* another group when the picked one has no usable target */
+    bool failover;          /* another group when the picked one has no usable target */
 };
 
 /* Texts may hold #{protocol} #{host} #{port} #{path} #{query}, only where ELB allows them. What
@@ -273,7 +273,7 @@ struct config_listen {
 struct config_listener {
     struct slice name; /* unique */
     enum config_protocol protocol;
-    bool tls; /* https, tls */
+    bool tls;                                /* https, tls */
     struct config_certificate *certificates; /* with tls: at least one, the first is the default */
     size_t certificates_n;
     struct slice tls_policy; /* with tls: a name that was not looked up yet */
@@ -412,7 +412,7 @@ struct config_group_attributes {
     bool fail_open;   /* no healthy target: use all */
     struct config_ejection ejection;
     bool anomaly_mitigation; /* with weighted_random only */
-    bool aws_names;   /* of cookies: AWSALB and so on */
+    bool aws_names;          /* of cookies: AWSALB and so on */
     struct config_stickiness stickiness;
     uint64_t max_outstanding; /* of one target; or CONFIG_NONE */
     struct config_queue queue;
@@ -503,7 +503,7 @@ enum config_version {
 };
 
 struct config_group {
-    struct slice name; /* unique */
+    struct slice name;           /* unique */
     enum config_version version; /* on http and https */
     enum config_protocol protocol;
     bool tls; /* https, tls */
@@ -546,12 +546,12 @@ struct config_keys {
 };
 
 struct config {
-    struct arena arena; /* holds all that is below, and the struct itself */
+    struct arena arena;     /* holds all that is below, and the struct itself */
     _Atomic unsigned holds; /* by others than the first owner */
-    const char *path;   /* the file, as given */
+    const char *path;       /* the file, as given */
     struct config_node node;
-    uint32_t workers;  /* threads; `auto` is already counted */
-    struct slice user; /* empty: stay who we are */
+    uint32_t workers;       /* threads; `auto` is already counted */
+    struct slice user;      /* empty: stay who we are */
     struct slice state_dir; /* empty: run-time changes end with the process */
     struct config_limits limits;
     struct config_timeouts timeouts;

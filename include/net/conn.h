@@ -40,7 +40,7 @@ struct transport {
     /* Its own word for the end, once there is no output left. False: the socket does not take it
      * yet, to be called again when it is writable. */
     bool (*shutdown)(struct conn *c);
-    void (*close)(struct conn *c);         /* the same if it was not said, then frees its state */
+    void (*close)(struct conn *c); /* the same if it was not said, then frees its state */
 };
 
 struct conn {
@@ -51,20 +51,20 @@ struct conn {
     const struct transport *transport;
     void *transport_state;
     struct ev_io io;
-    bool readable; /* an event or a full recv said so; a short one took it back */
-    bool writable; /* a write event came while output was waiting */
-    bool eof;      /* the peer's FIN was read */
-    bool truncated; /* eof came without the transport's own word for it */
-    bool broken;   /* RST, or a write failed for good; what had come before can still be read */
-    bool want_more; /* what was kept is not enough: the next read appends to it */
+    bool readable;     /* an event or a full recv said so; a short one took it back */
+    bool writable;     /* a write event came while output was waiting */
+    bool eof;          /* the peer's FIN was read */
+    bool truncated;    /* eof came without the transport's own word for it */
+    bool broken;       /* RST, or a write failed for good; what had come before can still be read */
+    bool want_more;    /* what was kept is not enough: the next read appends to it */
     bool kernel_seals; /* the transport is for input only: what is written goes to the socket as it
                           is, and the kernel makes of it what the peer expects */
     /* Once all output is sent: the transport's word for the end, then FIN. */
     bool shut_wanted, shut_said, shut_done;
-    struct chunkq out; /* as it goes to the socket */
-    struct chunk *residue; /* input that the owner left, NULL in steady state */
+    struct chunkq out;                   /* as it goes to the socket */
+    struct chunk *residue;               /* input that the owner left, NULL in steady state */
     uint64_t received_bytes, sent_bytes; /* of the owner's: through a transport, plaintext */
-    uint64_t acked_bytes; /* as conn_peer_took() last saw it */
+    uint64_t acked_bytes;                /* as conn_peer_took() last saw it */
     struct addr peer;
     struct reapable reapable;
 };

@@ -24,8 +24,8 @@ struct counters {
     _Atomic(struct listener_counters *) *listeners; /* [SLOTS_MAX], by slot; NULL: never used */
     struct counter exchanges_active;
     struct counter sessions_active;
-    struct counter connections;   /* conns of both sides */
-    struct counter buffer_bytes;  /* chunks in use, refreshed each turn that changed it */
+    struct counter connections;  /* conns of both sides */
+    struct counter buffer_bytes; /* chunks in use, refreshed each turn that changed it */
     struct counter snapshot_pins;
 };
 

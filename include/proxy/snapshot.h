@@ -33,9 +33,9 @@ struct listener {
     const struct config *root;
     struct router *router; /* rules and the default action; NULL on tcp */
     struct action *tcp_action;
-    struct tls_ctx *tls; /* NULL: plain; see tls_store.h */
+    struct tls_ctx *tls;        /* NULL: plain; see tls_store.h */
     struct tls_files tls_files; /* that it was made from */
-    struct field *overrides; /* response_headers, for http/forward.h */
+    struct field *overrides;    /* response_headers, for http/forward.h */
     uint32_t override_count;
     uint64_t override_mask;
 };
@@ -56,12 +56,12 @@ struct snapshot {
     unsigned slots_n;          /* length of by_slot */
     struct listener **by_slot; /* NULL: no such listener in this snapshot */
     size_t groups_n;
-    struct group *groups; /* same order as config->groups */
-    struct crypto_ring *tickets; /* NULL: no listener needs them */
-    struct crypto_ring *cookies; /* of stickiness; see tls_store.h */
+    struct group *groups;                        /* same order as config->groups */
+    struct crypto_ring *tickets;                 /* NULL: no listener needs them */
+    struct crypto_ring *cookies;                 /* of stickiness; see tls_store.h */
     struct tls_files ticket_files, cookie_files; /* that the two were made from: one or none */
-    struct tls_files *group_files; /* [groups_n], likewise */
-    bool ktls; /* asked for, and this machine can */
+    struct tls_files *group_files;               /* [groups_n], likewise */
+    bool ktls;                                   /* asked for, and this machine can */
     unsigned workers;
     struct snapshot_local *local; /* [workers] */
     unsigned unreleased;          /* workers that still hold it; control thread */

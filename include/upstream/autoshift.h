@@ -1,14 +1,14 @@
-/* Shifts a zone away by itself: one that fails, or is slow, while the others do not, several windows
- * in a row (upstream/grey.h).
+/* Shifts a zone away by itself: one that fails, or is slow, while the others do not, several
+ * windows in a row (upstream/grey.h).
  *
  *   workers' counters ──sums, each window──▶ grey_judge ──▶ grey_note ──▶ shift_set, no force
  *
- * Workers count nothing for it that they do not count anyway: failures, and the times of answers for
- * the metrics.
+ * Workers count nothing for it that they do not count anyway: failures, and the times of answers
+ * for the metrics.
  * It never goes against an operator: while any zone is shifted it only counts, and a shift of its
- * own that was cancelled is not repeated before it would have ended (shift_is_held()). shift_set() refuses what those
- * that stay could not carry; the log then says so, and it is tried again as long as the zone is
- * grey. Each shift is an `audit:` line in the log.
+ * own that was cancelled is not repeated before it would have ended (shift_is_held()). shift_set()
+ * refuses what those that stay could not carry; the log then says so, and it is tried again as long
+ * as the zone is grey. Each shift is an `audit:` line in the log.
  * With mode practice it only counts, for upstream/practice.h.
  * Owner and thread: control. */
 #ifndef UPSTREAM_AUTOSHIFT_H

@@ -10,8 +10,9 @@
  * next is due takes that one's place. First checks are spread over min(interval, 1 s).
  * Secure: https and tls checks, with the group's `tls:`, so that what would fail the traffic fails
  * the check. A check takes no memory from malloc, but for TLS, whose handshake does, and HTTP/2. Of
- * an answer it reads the head, at most limits.response_head; over HTTP/2 see probe_h2.c. Health belongs to the target, so it survives
- * reloads; a target that nobody checks any more forgets it. Owner and thread: control. */
+ * an answer it reads the head, at most limits.response_head; over HTTP/2 see probe_h2.c. Health
+ * belongs to the target, so it survives reloads; a target that nobody checks any more forgets it.
+ * Owner and thread: control. */
 #ifndef UPSTREAM_CHECKER_H
 #define UPSTREAM_CHECKER_H
 
@@ -47,7 +48,7 @@ struct checker {
     unsigned rounds;   /* adoptions so far */
     struct news *news; /* not the checker's own */
     struct slow_start slow_start;
-    uint64_t said_ms;  /* last complaint about a shortage of ours */
+    uint64_t said_ms; /* last complaint about a shortage of ours */
 };
 
 enum check_step { CHECK_CONNECTING, CHECK_SECURING, CHECK_ASKED };
@@ -57,9 +58,9 @@ struct check {
     uint32_t magic;
     struct checker *checker;
     struct target *target;
-    const struct group *group; /* in the snapshot that serves, */
+    const struct group *group;   /* in the snapshot that serves, */
     const struct member *member; /* and so is this */
-    unsigned round;            /* the newest that named it */
+    unsigned round;              /* the newest that named it */
     struct list node;
     struct task task;
     struct timer due, deadline;
@@ -69,7 +70,7 @@ struct check {
     int64_t began_wall_us;
     struct conn *conn;
     enum check_step step;
-    const char *why; /* static; NULL: the result says it all */
+    const char *why;  /* static; NULL: the result says it all */
     uint8_t interims; /* 1xx heads so far */
     bool has_status;
     uint16_t status;

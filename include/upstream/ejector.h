@@ -33,7 +33,7 @@ struct ejector {
     struct loop *loop;
     struct news *news;
     struct slow_start *slow_start; /* for those that come back */
-    const struct group *groups; /* of the snapshot that serves */
+    const struct group *groups;    /* of the snapshot that serves */
     size_t groups_n;
     struct ejector_bell bell;
     struct task task;

@@ -39,7 +39,7 @@ struct member {
     struct target *target;
     const struct addr *addr; /* of the target; in the configuration or the roster */
     struct slice zone;
-    uint32_t zone_at; /* in the group's zones */
+    uint32_t zone_at;         /* in the group's zones */
     struct zone_tally *tally; /* of that zone; NULL until it is bound */
     struct slice server_name; /* what its certificate must be for; empty: its address */
     uint64_t link_key;        /* of links to it, see link.h */
@@ -60,16 +60,16 @@ struct link_ops;
 
 struct view {
     _Alignas(64) bool built;
-    bool closed;             /* there are targets, but their health keeps all of them out */
-    bool usable;             /* there is a target that is not unhealthy */
-    bool remade;             /* since group_refresh() said so */
-    uint8_t serving;         /* a bit for each enum health_state that is let in */
-    uint16_t priority;       /* members with a higher number are not there */
-    uint32_t epoch;          /* of the group's news when it was made */
-    uint32_t members_n;      /* how many may be picked */
-    struct balancer *balancer; /* of those; NULL: nobody, or each zone has its own */
-    struct view_zones *zones;  /* NULL: the group has none */
-    bool no_zone;              /* there are targets, all of them in zones that get nothing */
+    bool closed;                 /* there are targets, but their health keeps all of them out */
+    bool usable;                 /* there is a target that is not unhealthy */
+    bool remade;                 /* since group_refresh() said so */
+    uint8_t serving;             /* a bit for each enum health_state that is let in */
+    uint16_t priority;           /* members with a higher number are not there */
+    uint32_t epoch;              /* of the group's news when it was made */
+    uint32_t members_n;          /* how many may be picked */
+    struct balancer *balancer;   /* of those; NULL: nobody, or each zone has its own */
+    struct view_zones *zones;    /* NULL: the group has none */
+    bool no_zone;                /* there are targets, all of them in zones that get nothing */
     enum zone_decision decision; /* of picks by the balancer */
 };
 
@@ -80,32 +80,32 @@ struct group {
     const struct link_ops *link_ops; /* of a wire that has some, see link.h; else NULL */
     struct tls_ctx *tls; /* of connections to its targets; NULL: plain. Not the group's to free */
     uint32_t tls_timeout_ms; /* of the handshake */
-    uint64_t generation; /* of its snapshot */
+    uint64_t generation;     /* of its snapshot */
     unsigned retries;
     uint32_t connect_timeout_ms;
-    uint32_t keep_alive_ms; /* of idle links */
+    uint32_t keep_alive_ms;                  /* of idle links */
     const struct config_health_check *check; /* in the snapshot; NULL: nobody checks its targets */
-    struct tls_ctx *check_tls; /* of those checks, as tls */
-    bool used; /* some listener leads here */
+    struct tls_ctx *check_tls;               /* of those checks, as tls */
+    bool used;                               /* some listener leads here */
     bool fail_open;
     const struct config_ejection *ejection; /* in the snapshot; NULL: nobody is ejected */
-    bool mitigates; /* targets that do badly beside the others get less */
+    bool mitigates;                         /* targets that do badly beside the others get less */
     struct group_zones zones;
-    const struct balance_ops *balance; /* the algorithm, see balance.h; round robin by default */
+    const struct balance_ops *balance;    /* the algorithm, see balance.h; round robin by default */
     const struct config_hash_on *hash_on; /* in the snapshot; NULL: it does not hash */
-    bool sticks_by_source; /* its balancer is its stickiness: picks by it count as sticky */
-    uint32_t slow_start_ms;               /* 0: off */
-    bool counts_outstanding; /* leases count in target->outstanding */
+    bool sticks_by_source;    /* its balancer is its stickiness: picks by it count as sticky */
+    uint32_t slow_start_ms;   /* 0: off */
+    bool counts_outstanding;  /* leases count in target->outstanding */
     uint32_t max_outstanding; /* of one target, which then gets no more; 0: no limit */
-    uint32_t try_timeout_ms; /* for the first byte of an answer; 0: no limit of its own */
+    uint32_t try_timeout_ms;  /* for the first byte of an answer; 0: no limit of its own */
     uint32_t queue_max, queue_timeout_ms; /* of leases that wait for that */
-    struct queue *queue; /* where; NULL: no limit */
-    struct budget_rule budget; /* of replays */
-    bool aws_names;                /* of cookies */
-    struct stickiness *stickiness; /* proxy/'s; NULL: clients do not stay */
-    bool counts_all;         /* and in its news */
-    bool measures_latency;   /* answers count in target_local.latency */
-    struct group_news *news; /* see registry.h; NULL: there are none */
+    struct queue *queue;                  /* where; NULL: no limit */
+    struct budget_rule budget;            /* of replays */
+    bool aws_names;                       /* of cookies */
+    struct stickiness *stickiness;        /* proxy/'s; NULL: clients do not stay */
+    bool counts_all;                      /* and in its news */
+    bool measures_latency;                /* answers count in target_local.latency */
+    struct group_news *news;              /* see registry.h; NULL: there are none */
     size_t members_n;
     struct member *members;
     unsigned workers;

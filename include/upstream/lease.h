@@ -43,7 +43,7 @@ struct lease {
                      ERR_LIMIT no place and too many wait, ERR_AGAIN no place came in time */
     bool reused;  /* the link has served before */
     bool counted, counted_all; /* in target->outstanding and its news */
-    struct ejector_rule rule; /* the group's, which a tunnel does not know any more */
+    struct ejector_rule rule;  /* the group's, which a tunnel does not know any more */
     struct pick pick; /* hash and preferred: whoever begins the lease; the rest is the lease's */
     unsigned tries;   /* so far */
     struct target *tried[LEASE_TRIES_MAX];

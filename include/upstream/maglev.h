@@ -14,7 +14,8 @@
 #define MAGLEV_PLACES_MANY 131071 /* the same, for groups of more than MAGLEV_FEW */
 #define MAGLEV_FEW         6000
 
-/* The number of places depends on the size of the group only, not on who may serve of it: else all
+/* Beyond MAGLEV_PLACES_MANY members some have no place, and get nothing.
+ * The number of places depends on the size of the group only, not on who may serve of it: else all
  * would move. */
 uint32_t maglev_size(size_t members_n);
 

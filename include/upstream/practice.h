@@ -4,12 +4,13 @@
  *   the set time ──(no alarm, nothing shifted, the others can carry it)──▶ shift_set, no force
  *                                                                             │
  *     "succeeded" ◀── its time is over ──┬── an alarm: cancelled ──▶ "ended early"
- *                                        └── an operator cancelled it ──▶ "ended by an operator"
+ *                                        └── an operator cancelled it, or shifted a zone
+ *                                            ──▶ "ended by an operator"
  *
- * The zones take turns by name and week, so all tenbins with one configuration practise the same one
- * at the same time, and a restart changes no turn. Who was not running at the set time has missed it.
- * An alarm is a window in which clearly too many requests fail (grey_failures), or a group that has
- * no healthy target left outside the zones that are shifted.
+ * The zones take turns by name and week, so all tenbins with one configuration practise the same
+ * one at the same time, and a restart changes no turn. Who was not running at the set time has
+ * missed it. An alarm is a window in which clearly too many requests fail (grey_failures), or a
+ * group that has no healthy target left outside the zones that are shifted.
  * Each outcome is an `audit:` line in the log. Owner and thread: control. */
 #ifndef UPSTREAM_PRACTICE_H
 #define UPSTREAM_PRACTICE_H

@@ -27,13 +27,13 @@
 #include "upstream/group.h"
 #include "upstream/registry.h"
 
-#define SHIFT_FOR_MIN_MS  1000
-#define SHIFT_FOR_MAX_MS  (72ull * 3600 * 1000)
-#define SHIFT_ZONE_MAX    64
-#define SHIFT_REASON_MAX  256 /* octets */
-#define SHIFT_LOAD_MAX    150 /* percent of their present load that those who stay may carry */
-#define SHIFT_LOOK_MS     10000
-#define SHIFT_GRACE_MS    60000 /* at most half the time of the shift */
+#define SHIFT_FOR_MIN_MS 1000
+#define SHIFT_FOR_MAX_MS (72ull * 3600 * 1000)
+#define SHIFT_ZONE_MAX   64
+#define SHIFT_REASON_MAX 256 /* octets */
+#define SHIFT_LOAD_MAX   150 /* percent of their present load that those who stay may carry */
+#define SHIFT_LOOK_MS    10000
+#define SHIFT_GRACE_MS   60000 /* at most half the time of the shift */
 
 enum shift_by { SHIFT_BY_OPERATOR, SHIFT_BY_AUTOSHIFT, SHIFT_BY_PRACTICE };
 
@@ -89,7 +89,7 @@ void shift_adopt(struct shifts *s, struct slice node_zone);
  *   ERR_SYNTAX     the time or the reason is out of bounds
  *   ERR_NOMEM      REGISTRY_SHIFTED_MAX zones are shifted */
 MUST_USE enum err shift_set(struct shifts *s, const struct shift_wish *w,
-                             const struct group *groups, size_t groups_n, struct strbuf *why);
+                            const struct group *groups, size_t groups_n, struct strbuf *why);
 /* ERR_NOT_FOUND: it was not shifted. */
 MUST_USE enum err shift_cancel(struct shifts *s, struct slice zone, struct strbuf *why);
 /* One that was kept. False: it has expired, or cannot be one. */

@@ -38,8 +38,8 @@ struct target_local {
     struct counter connect_errors;
     struct counter responses[TARGET_BUCKETS]; /* response heads, by time since the request */
     struct counter response_us;               /* all those times together */
-    struct counter silent; /* requests that were not answered in time */
-    struct counter broken; /* requests that were sent and not answered: a reset, an end, garbage */
+    struct counter silent;                    /* requests that were not answered in time */
+    struct counter broken; /* requests sent, with a reset, an end or garbage instead of a head */
     struct tls_resume resume; /* only this worker looks at it */
     struct list dialing;      /* of struct link that leases may wait for together */
     uint32_t slots_seen;      /* that the newest such link had; 0: none was there yet */
@@ -48,9 +48,10 @@ struct target_local {
 /* That worker only. */
 void target_count_response(struct target_local *l, uint64_t us);
 
-/* What the workers have counted; a connection that did not come about is a request that failed. */
+/* What the workers have counted. What had no answer to count is a request that failed; one that
+ * took too long is not among these, but among the slowest answers. */
 struct target_counts {
-    uint64_t requests, failures; /* failures: 5xx, no connection, no answer on one */
+    uint64_t requests, failures; /* 5xx, no connection; reset, ended or garbage before a head */
 };
 
 /* Their last digits, so to say: only differences mean something. */
@@ -86,25 +87,25 @@ struct target {
     unsigned workers;
     struct slice group; /* name of its group */
     struct addr addr;
-    struct slice text;           /* "10.0.1.10:3000", as logged */
-    _Atomic uint64_t generation; /* newest snapshot that names it; set before that is published */
-    unsigned refs;               /* live snapshots that name it; control thread only */
-    struct health health;        /* the checker's; control thread only */
-    struct check *check;         /* the same; NULL: nobody checks it */
-    struct ejection ejection;    /* the same; the ejector's */
-    struct oddity oddity;        /* the same */
-    struct target_counts window; /* the same; up to autoshift's last window */
+    struct slice text;             /* "10.0.1.10:3000", as logged */
+    _Atomic uint64_t generation;   /* newest snapshot that names it; set before that is published */
+    unsigned refs;                 /* live snapshots that name it; control thread only */
+    struct health health;          /* the checker's; control thread only */
+    struct check *check;           /* the same; NULL: nobody checks it */
+    struct ejection ejection;      /* the same; the ejector's */
+    struct oddity oddity;          /* the same */
+    struct target_counts window;   /* the same; up to autoshift's last window */
     struct target_answers answers; /* the same */
-    _Atomic uint32_t failing;    /* tries that failed in a row; see upstream/ejector.h */
-    struct departure *departure; /* the same; NULL: the newest snapshot names it */
-    struct group_news *news;     /* of all groups of that name; as long as the target */
-    bool drained;                /* the same: an operator wants no new work on it */
-    struct list ramping;         /* in upstream/slow_start.h while it ramps; control thread only */
-    uint64_t ramp_from_ms;       /* the same: since when, */
-    uint32_t ramp_ms;            /* and for how long */
-    struct list node;            /* in the registry */
-    struct target *same_bucket;  /* in the registry's table */
-    struct target_local *local;  /* [workers] */
+    _Atomic uint32_t failing;      /* tries that failed in a row; see upstream/ejector.h */
+    struct departure *departure;   /* the same; NULL: the newest snapshot names it */
+    struct group_news *news;       /* of all groups of that name; as long as the target */
+    bool drained;                  /* the same: an operator wants no new work on it */
+    struct list ramping;        /* in upstream/slow_start.h while it ramps; control thread only */
+    uint64_t ramp_from_ms;      /* the same: since when, */
+    uint32_t ramp_ms;           /* and for how long */
+    struct list node;           /* in the registry */
+    struct target *same_bucket; /* in the registry's table */
+    struct target_local *local; /* [workers] */
     /* Leases of all workers, for groups that want to know while they pick (group.h); only these
      * pay for the line that all workers write. */
     _Alignas(64) _Atomic uint32_t outstanding;

@@ -66,7 +66,7 @@ static void decode_address(struct schema_ctx *x, const struct schema_key *key,
 
 /* `"10.0.0.1:80"` is short for {address: "10.0.0.1:80"}. */
 void schema_group_target_decode(struct schema_ctx *x, const struct schema_key *key,
-                          const struct yaml_tree_node *node, void *to)
+                                const struct yaml_tree_node *node, void *to)
 {
     struct config_target *t = to;
     t->pos = node->pos;
@@ -203,7 +203,8 @@ static const struct schema_key attribute_keys[] = {
      .none = true,
      .min = 100,
      .max = 3600000,
-     .meaning = "for a target to begin its answer; then the next one, where retries allow it, else 504",
+     .meaning =
+         "for a target to begin its answer; then the next one, where retries allow it, else 504",
      SCHEMA_AT(config_group_attributes, try_timeout_ms)},
     {.name = "retry_budget",
      .type = SCHEMA_MAP,

@@ -184,7 +184,8 @@ const struct schema_key schema_health_keys[] = {
      .type = SCHEMA_CUSTOM,
      .def = "200",
      .decode = decode_matcher,
-     .expected = "codes from 200 to 599 (grpc: 0 to 99) and ranges of them, such as 200,301 or 200-299",
+     .expected =
+         "codes from 200 to 599 (grpc: 0 to 99) and ranges of them, such as 200,301 or 200-299",
      .meaning = "good status codes: 200,301 or 200-299; grpc: default 12, of the health protocol 0",
      SCHEMA_AT(config_health_check, matcher)},
     SCHEMA_END,
@@ -286,8 +287,8 @@ void schema_health_finish(struct schema_ctx *x, const struct yaml_tree_node *gro
         c->protocol = usual_protocol(g);
     c->tls = c->protocol == CONFIG_CHECK_HTTPS || c->protocol == CONFIG_CHECK_TLS ||
              (c->protocol == CONFIG_CHECK_GRPC && g->tls);
-    c->http2 = c->protocol == CONFIG_CHECK_GRPC ||
-               (!is_bare(c) && g->version != CONFIG_VERSION_HTTP1);
+    c->http2 =
+        c->protocol == CONFIG_CHECK_GRPC || (!is_bare(c) && g->version != CONFIG_VERSION_HTTP1);
     if (c->protocol == CONFIG_CHECK_GRPC)
         finish_grpc(c, map);
     if (map && !is_bare(c))

@@ -6,7 +6,8 @@ const struct schema_key schema_tls_keys[] = {
     {.name = "ktls",
      .type = SCHEMA_BOOL,
      .def = "false",
-     .meaning = "what clients are sent is encrypted by the kernel where it can be had; else a warning says why it cannot",
+     .meaning = "what clients are sent is encrypted by the kernel where it can be had; else a "
+                "warning says why it cannot",
      SCHEMA_AT(config_tls, ktls)},
     SCHEMA_END,
 };

@@ -55,7 +55,7 @@ static void take_order(struct schema_ctx *x, const struct schema_key *key,
 
 /* A word, or {order: [...]}. */
 void schema_zones_policy_decode(struct schema_ctx *x, const struct schema_key *key,
-                               const struct yaml_tree_node *node, void *to)
+                                const struct yaml_tree_node *node, void *to)
 {
     struct config_zone_rules *r = to;
     struct schema_key word = *key;
@@ -147,7 +147,7 @@ static void take_nodes(struct schema_ctx *x, const struct schema_key *key,
 }
 
 void schema_zones_nodes_decode(struct schema_ctx *x, const struct schema_key *key,
-                            const struct yaml_tree_node *node, void *to)
+                               const struct yaml_tree_node *node, void *to)
 {
     struct config_lb_nodes *l = to;
     uint64_t sum = 0;

@@ -45,10 +45,9 @@ static void verify_autoshift(const struct config *c, struct report *r)
         if (c->groups[i].broken || c->groups[i].discovery.source ||
             count_zones(&c->groups[i]) >= least)
             return;
-    struct report_entry *e =
-        report_error(r, c->autoshift.pos,
-                     "%s %u zones at least, and no group has targets in so many",
-                     practice ? "a practice run needs" : "autoshift compares", least);
+    struct report_entry *e = report_error(
+        r, c->autoshift.pos, "%s %u zones at least, and no group has targets in so many",
+        practice ? "a practice run needs" : "autoshift compares", least);
     report_hint(r, e, "targets: [{address: ADDRESS, zone: NAME}, ...]");
 }
 

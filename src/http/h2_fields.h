@@ -35,7 +35,7 @@ struct h2_fields {
     struct chunk *pseudo, *text, *cookie;
     struct h2_fields_value method, path, authority, scheme, protocol, status;
     struct rng *websockets; /* set after begin; NULL: no extended CONNECT */
-    uint64_t listed_bytes; /* RFC 9113 6.5.2: names, values and 32 for each field */
+    uint64_t listed_bytes;  /* RFC 9113 6.5.2: names, values and 32 for each field */
     enum h2_fields_kind kind;
     bool upgrade; /* an extended CONNECT to websocket */
     bool has_length;

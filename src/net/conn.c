@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONN_MAGIC 0x434f4e4e
+#define CONN_MAGIC     0x434f4e4e
 #define IOV_MAX_OUT    16
 #define IOV_MAX_SEALED 64
 #define SEAL_BYTES     16384u /* of one record of the kernel's */
@@ -143,8 +143,7 @@ bool conn_has_input(const struct conn *c)
 {
     if (c->residue && !c->want_more)
         return true;
-    return c->readable || (c->broken && !c->eof) ||
-           (c->transport && c->transport->pending(c));
+    return c->readable || (c->broken && !c->eof) || (c->transport && c->transport->pending(c));
 }
 
 bool conn_at_end(const struct conn *c)

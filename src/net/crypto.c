@@ -15,8 +15,8 @@
 
 #include "base/check.h"
 
-#define SECRET_BYTES 32
-#define KEY_WORDS    (sizeof(struct crypto_key) / sizeof(uint64_t))
+#define SECRET_BYTES   32
+#define KEY_WORDS      (sizeof(struct crypto_key) / sizeof(uint64_t))
 #define LINE_MAX_BYTES 256
 
 _Static_assert(sizeof(struct crypto_key) % sizeof(uint64_t) == 0, "a key is copied in words");
@@ -86,9 +86,9 @@ static bool derive(const uint8_t secret[SECRET_BYTES], const char *what, uint8_t
 {
     uint8_t out[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    bool good = HMAC(EVP_sha256(), secret, SECRET_BYTES, (const uint8_t *)what, strlen(what), out,
-                     &len) &&
-                len >= n;
+    bool good =
+        HMAC(EVP_sha256(), secret, SECRET_BYTES, (const uint8_t *)what, strlen(what), out, &len) &&
+        len >= n;
     if (good)
         memcpy(to, out, n);
     crypto_wipe(out, sizeof(out));

@@ -137,7 +137,8 @@ enum err socket_connect(const struct addr *to, int *out)
     if (!is_unix(to))
         (void)on(fd, IPPROTO_TCP, TCP_NODELAY);
     if (connect(fd, &to->sa, to->len) < 0 && errno != EINPROGRESS) {
-        bool ours = errno == EADDRNOTAVAIL || errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM;
+        bool ours =
+            errno == EADDRNOTAVAIL || errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM;
         return close_failed(fd, ours ? ERR_NOMEM : ERR_REFUSED);
     }
     *out = fd;

@@ -9,11 +9,11 @@
 #include "base/flow.h"
 #include "tls_internal.h"
 
-#define RECORD_BYTES 16384u              /* the most plaintext that fits into one */
+#define RECORD_BYTES 16384u               /* the most plaintext that fits into one */
 #define RECORD_SLACK (RECORD_BYTES + 512) /* one whole record more than was asked for */
 #define IN_BYTES     (LOOP_RECV_BYTES + RECORD_SLACK)
 #define OUT_BYTES    (FLOW_CAP_BYTES + 32u * 1024) /* a full flow as ciphertext, and a head */
-#define WARM_MAX     128          /* conns of a loop that keep OpenSSL's buffers, 34 KiB each */
+#define WARM_MAX     128 /* conns of a loop that keep OpenSSL's buffers, 34 KiB each */
 
 struct tls_space {
     BIO_METHOD *method, *ktls_method;

@@ -8,10 +8,10 @@
 
 #include "base/hash.h"
 
-#define GROUPS_SERVER   "X25519:P-256"
-#define GROUPS_CLIENT   "X25519:P-256:P-384"
-#define TICKET_LIFE_S   (2 * 3600) /* shorter than keys are kept, see crypto.h */
-#define ALPN_MAX        64
+#define GROUPS_SERVER "X25519:P-256"
+#define GROUPS_CLIENT "X25519:P-256:P-384"
+#define TICKET_LIFE_S (2 * 3600) /* shorter than keys are kept, see crypto.h */
+#define ALPN_MAX      64
 
 static bool complain(const struct tls_ctx_complaints *to, const char *what, const char *why)
 {
@@ -394,8 +394,7 @@ struct tls_ctx *tls_ctx_client(const struct tls_ctx_client *o,
     copy_alpn(x, o->alpn);
     x->verify = o->verify;
     x->fingerprint = hash_mix(mark) | 1;
-    SSL_CTX_set_session_cache_mode(x->ssl,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_set_session_cache_mode(x->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(x->ssl, tls_resume_take);
     if (!set_authorities(x->ssl, o, complaints))
         goto fail;

@@ -17,8 +17,8 @@ struct tls_certificate {
     STACK_OF(X509) * chain;
     bool ecdsa;
     unsigned hash_bits, key_bits;
-    int64_t seconds; /* length of its validity */
-    size_t pair;     /* as configured */
+    int64_t seconds;       /* length of its validity */
+    size_t pair;           /* as configured */
     unsigned char *staple; /* an OCSP response, DER; NULL: none */
     int staple_n;
     int64_t staple_until_s; /* wall clock: it is outdated then */

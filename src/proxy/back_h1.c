@@ -181,8 +181,8 @@ static enum reason parse(struct back_h1 *b, struct slice raw)
     struct exchange *x = b->ep.x;
     struct proxy *p = x->proxy;
     head_response_init(&x->resp, p->fields, p->limits.headers);
-    enum reason why = h1_parser_response(raw, &p->limits, x->req.method_id,
-                                         x->req.upgrade_websocket, &x->resp);
+    enum reason why =
+        h1_parser_response(raw, &p->limits, x->req.method_id, x->req.upgrade_websocket, &x->resp);
     bool ours = x->resp.upgrade_websocket && x->client.protocol.n; /* of HTTP/1.1: the client's */
     if (why == REASON_NONE && ours && !websocket_agreed(&x->req.fields, &x->resp.fields))
         return REASON_BAD_RESPONSE;

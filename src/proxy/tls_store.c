@@ -10,7 +10,7 @@
 #include "net/tls_ktls.h"
 #include "proxy/tls_lint.h"
 
-#define ALPN_H1 "\x08http/1.1"
+#define ALPN_H1      "\x08http/1.1"
 #define ALPN_ONLY_H2 "\x02h2"
 #define ALPN_H2      ALPN_ONLY_H2 ALPN_H1
 
@@ -61,8 +61,7 @@ static bool load_ring(struct crypto_ring **ring, const struct config_file *f, st
         report_error(r, f->pos, "%s: line %u: more than %d keys", f->path.p, line,
                      CRYPTO_RING_LOAD_MAX);
     else
-        report_error(r, f->pos, "%s: line %u: a key is 64 hex digits, one a line", f->path.p,
-                     line);
+        report_error(r, f->pos, "%s: line %u: a key is 64 hex digits, one a line", f->path.p, line);
     return false;
 }
 
@@ -200,8 +199,8 @@ static struct tls_ctx_mutual mutual_of(struct arena *a, const struct config_mutu
     };
 }
 
-static void load_listener(struct snapshot *s, struct listener *l,
-                          const struct tls_store_options *o, struct report *r)
+static void load_listener(struct snapshot *s, struct listener *l, const struct tls_store_options *o,
+                          struct report *r)
 {
     const struct config_listener *c = l->config;
     struct about about = {.listener = c, .report = r};
@@ -220,9 +219,9 @@ static void load_listener(struct snapshot *s, struct listener *l,
         return;
     struct tls_ctx_pair *pairs = ARENA_ARRAY(&s->arena, struct tls_ctx_pair, c->certificates_n);
     for (size_t i = 0; i < c->certificates_n; i++)
-        pairs[i] = (struct tls_ctx_pair){c->certificates[i].certificate.path.p,
-                                         c->certificates[i].key.path.p,
-                                         c->certificates[i].ocsp.path.p};
+        pairs[i] =
+            (struct tls_ctx_pair){c->certificates[i].certificate.path.p,
+                                  c->certificates[i].key.path.p, c->certificates[i].ocsp.path.p};
     server.pairs = pairs;
     l->tls = tls_ctx_server(&server, o->wall_s, &complaints);
     if (l->tls)
@@ -237,8 +236,8 @@ static void load_or_keep_listener(struct snapshot *s, size_t i, const struct tls
     const struct listener *old = o->old ? &o->old->listeners[i] : NULL;
     struct before b = before(r);
     l->tls_files = tls_files_of_listener(&s->arena, l->config, wall_us(o));
-    bool keep = old && s->tickets == o->old->tickets &&
-                tls_files_same(&l->tls_files, &old->tls_files);
+    bool keep =
+        old && s->tickets == o->old->tickets && tls_files_same(&l->tls_files, &old->tls_files);
     if (!keep)
         load_listener(s, l, o, r);
     if (l->tls || !old)
@@ -258,8 +257,8 @@ static void warn_unverified(const struct config_group *c, struct report *r)
                        c->name.p);
 }
 
-static struct tls_ctx *load_client(const struct config_group *c, struct slice alpn,
-                                   int64_t wall_s, struct report *r)
+static struct tls_ctx *load_client(const struct config_group *c, struct slice alpn, int64_t wall_s,
+                                   struct report *r)
 {
     struct about about = {.group = c, .report = r};
     struct tls_ctx_complaints complaints = {say, &about};

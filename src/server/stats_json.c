@@ -92,9 +92,7 @@ static void write_listeners(struct strbuf *b, const struct server *s)
 
 /* ---- groups ---- */
 
-
-static void write_target(struct strbuf *b, const struct member *m, const struct group *g,
-                         bool used)
+static void write_target(struct strbuf *b, const struct member *m, const struct group *g, bool used)
 {
     struct stats_health h = stats_health(m->target, g, used);
     struct stats_target t;
@@ -111,7 +109,8 @@ static void write_target(struct strbuf *b, const struct member *m, const struct 
     number(b, "connect_errors", t.connect_errors);
     number(b, "failures_in_a_row", atomic_load(&m->target->failing));
     number(b, "ejections", m->target->ejection.total);
-    string(b, "anomaly", m->target->oddity.anomaly.anomalous ? SLICE("anomalous") : SLICE("normal"));
+    string(b, "anomaly",
+           m->target->oddity.anomaly.anomalous ? SLICE("anomalous") : SLICE("normal"));
     boolean(b, "mitigation_in_effect", atomic_load(&m->target->share) < TARGET_SHARE_ALL);
     number(b, "weight", m->weight);
     strbuf_str(b, "}");

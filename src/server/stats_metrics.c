@@ -187,8 +187,7 @@ static void write_target_in_flight(struct strbuf *b, const struct group *g, cons
     end(b, target_in_flight(m->target));
 }
 
-static void write_target_ejections(struct strbuf *b, const struct group *g,
-                                   const struct member *m)
+static void write_target_ejections(struct strbuf *b, const struct group *g, const struct member *m)
 {
     if (!g->ejection)
         return;
@@ -206,8 +205,7 @@ static void write_target_ejected(struct strbuf *b, const struct group *g, const 
     end(b, m->target->ejection.out);
 }
 
-static void write_target_anomalous(struct strbuf *b, const struct group *g,
-                                   const struct member *m)
+static void write_target_anomalous(struct strbuf *b, const struct group *g, const struct member *m)
 {
     begin(b, "target_anomalous");
     target_labels(b, g, m);

@@ -5,7 +5,7 @@
 #include "upstream/target.h"
 
 #define FADE      0.5 /* of what was seen, each round */
-#define SIGMAS_SQ 9.5  /* 3.09 squared: one in a thousand, one-sided */
+#define SIGMAS_SQ 9.5 /* 3.09 squared: one in a thousand, one-sided */
 
 void anomaly_add(struct anomaly *a, uint64_t requests, uint64_t failures)
 {

@@ -10,7 +10,7 @@
 struct window {
     struct group_zone *names; /* of all groups, each once */
     struct grey_window grey;
-    struct grey_count *group; /* the one that is looked at */
+    struct grey_count *group;   /* the one that is looked at */
     struct grey_latency *times; /* the same */
 };
 
@@ -127,10 +127,8 @@ static void give_reason(const struct autoshift *a, const struct window *w, struc
 static void shift(struct autoshift *a, struct slice zone, struct slice reason, bool first)
 {
     struct strbuf why;
-    struct shift_wish wish = {.zone = zone,
-                              .reason = reason,
-                              .for_ms = a->rule.for_ms,
-                              .by = SHIFT_BY_AUTOSHIFT};
+    struct shift_wish wish = {
+        .zone = zone, .reason = reason, .for_ms = a->rule.for_ms, .by = SHIFT_BY_AUTOSHIFT};
     strbuf_init(&why);
     if (shift_set(a->shifts, &wish, a->groups, a->groups_n, &why) == OK) {
         log_info("audit: zone shift %.*s by autoshift: ok", (int)zone.n, zone.p);
@@ -175,8 +173,7 @@ static void detect(struct autoshift *a, const struct window *w)
 
 static void practise(struct autoshift *a, const struct window *w)
 {
-    struct practice_world world = {a->shifts,   &a->rule, a->groups,
-                                   a->groups_n, w->names, &w->grey};
+    struct practice_world world = {a->shifts, &a->rule, a->groups, a->groups_n, w->names, &w->grey};
     practice_look(&a->practice, &world);
 }
 

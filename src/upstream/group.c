@@ -28,7 +28,7 @@ void group_fini(struct group *g)
 
 /* ---- the view ---- */
 
-#define BIT(state)  (1u << (state))
+#define BIT(state) (1u << (state))
 #define ALL_STATES (BIT(HEALTH_INITIAL) | BIT(HEALTH_HEALTHY) | BIT(HEALTH_UNHEALTHY))
 
 /* As the group sees it: without checks only an ejection speaks against a target. */

@@ -4,8 +4,8 @@
 #include "http/h1_writer.h"
 #include "upstream/probe.h"
 
-#define HTTP_PORT    80
-#define HTTPS_PORT   443
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 /* ---- the request ---- */
 
